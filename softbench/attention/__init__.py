@@ -1,0 +1,1 @@
+"""One file a mechanism; see the contract in softbench.contract."""

@@ -1,0 +1,162 @@
+"""The values that flow through softbench: Shape, Case, Measurement and Record.
+
+All are frozen and say what they refuse. Sizes are counts, times are seconds, memory is bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
+
+Level = Literal["operator", "layer"]
+Mode = Literal["forward", "forward_backward"]
+Dtype = Literal["float64", "float32", "bfloat16", "float16"]
+Inputs = Literal["normal", "smooth"]
+Better = Literal["lower", "higher"]
+Status = Literal["ok", "unsupported", "skipped", "out_of_memory", "timeout", "error"]
+Size = Annotated[int, Field(ge=1, le=2**40)]
+Number = Annotated[int, Field()] | Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Unsupported(Exception):  # noqa: N818 - a finding, not an error
+    """This case has no meaning here (say why); it becomes a record, not a failure."""
+
+
+class Value(BaseModel):
+    """A frozen value that refuses fields it does not know and never converts silently."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def content_hash(content: Any, length: int = 16) -> str:
+    """The first `length` hex digits of the SHA-256 of `content` as canonical JSON."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:length]
+
+
+class Shape(Value):
+    """The sizes of one attention call: tensors are [batch_size, num_heads, seq_len, head_dim]."""
+
+    batch_size: Size = 1
+    num_heads: Size = 8
+    seq_len: Size
+    head_dim: Size = 64
+    grid: tuple[int, int] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lay_out(cls, given: Any) -> Any:
+        """A grid may be written "28x56"; a square seq_len has its own; seq_len follows a grid."""
+        if not isinstance(given, Mapping):
+            return given
+        fields = dict(given)
+        if isinstance(fields.get("grid"), str):
+            fields["grid"] = _parse_grid(fields["grid"])
+        grid, seq_len = fields.get("grid"), fields.get("seq_len")
+        if grid is not None and seq_len is None:
+            fields["seq_len"] = math.prod(grid)
+        elif grid is None and isinstance(seq_len, int) and seq_len > 0:
+            side = math.isqrt(seq_len)
+            fields["grid"] = (side, side) if side * side == seq_len else None
+        return fields
+
+    @model_validator(mode="after")
+    def _grid_holds_the_tokens(self) -> Shape:
+        if self.grid is not None and math.prod(self.grid) != self.seq_len:
+            rows, columns = self.grid
+            held = rows * columns
+            raise ValueError(
+                f"grid {rows}x{columns} holds {held} tokens, seq_len is {self.seq_len}"
+            )
+        return self
+
+    @field_serializer("grid")
+    def _write_grid(self, grid: tuple[int, int] | None) -> str | None:
+        return None if grid is None else f"{grid[0]}x{grid[1]}"
+
+
+def _parse_grid(text: str) -> tuple[int, int]:
+    rows, _, columns = text.partition("x")
+    if not (rows.isdecimal() and columns.isdecimal() and int(rows) and int(columns)):
+        raise ValueError(f"grid {text!r} is not two positive whole numbers such as 28x56")
+    return int(rows), int(columns)
+
+
+class Case(Value):
+    """All that reproduces one measurement; its content hash is the case id."""
+
+    level: Level
+    attention: str
+    params: dict[str, Any]
+    backend: str
+    shape: Shape
+    model: None = None
+    task: None = None
+    inputs: Inputs
+    dtype: Dtype
+    device: str
+    mode: Mode
+    compile: bool
+    seed: Annotated[int, Field(ge=0)]
+
+    @property
+    def id(self) -> str:
+        """Sixteen hex digits that change with anything in the case."""
+        return content_hash(self.model_dump(mode="json"))
+
+    @property
+    def block(self) -> str:
+        """The id of the cases that are measured interleaved: one shape, dtype, device and mode."""
+        alike = self.model_dump(mode="json", include={"level", "shape", "dtype", "device", "mode"})
+        return content_hash(alike)
+
+    @property
+    def label(self) -> str:
+        """A short name for people: mechanism, backend, tokens, mode."""
+        return f"{self.attention}/{self.backend} N={self.shape.seq_len} {self.mode}"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a metric returns for one quantity: raw values (never a mean) and remarks."""
+
+    values: list[int | float]
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+class Record(Value):
+    """One (case, quantity, repeat) as measured, or why it was not."""
+
+    version: Literal[1] = Field(default=1, alias="schema")
+    id: str = ""
+    case: Case
+    metric: str
+    unit: str
+    better: Better
+    repeat: Annotated[int, Field(ge=0)]
+    values: list[Number]
+    status: Status
+    reason: str | None
+    detail: dict[str, Any]
+    environment: str
+    protocol: str
+    invocation: str
+
+    @property
+    def key(self) -> tuple[str, str, int, str, str]:
+        """What makes a record the same measurement: the resume key."""
+        return (self.case.id, self.metric, self.repeat, self.protocol, self.environment)
+
+    def content_id(self) -> str:
+        """The hash that `id` must equal: a record edited by hand no longer has it."""
+        return content_hash(self.model_dump(mode="json", by_alias=True, exclude={"id"}))
+
+    def sealed(self) -> Record:
+        """This record with its id filled in."""
+        return self.model_copy(update={"id": self.content_id()})

@@ -1,0 +1,144 @@
+"""A folder is a registry: the names in a room, loading one by name, and "did you mean".
+
+A plugin is a module: a file of a room's folder, an installed entry point of the group
+`softbench.<room>`, or a file given with `--plugin`. Files whose name starts with an underscore
+are helpers, not plugins.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+# What a module of each room must define at its top level; it also tells a --plugin file's room.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "attention": ("Params", "attend", "weights", "supports", "flops", "RANK", "Attention"),
+    "inverse": ("invert", "flops"),
+    "metrics": ("QUANTITIES", "measure"),
+    "reports": ("render",),
+}
+
+
+class UnknownNameError(LookupError):
+    """A name that is not in its room; the message lists the nearest right one."""
+
+
+def did_you_mean(name: object, options: Iterable[str]) -> str:
+    """A closing clause that names the nearest option, or all of them if none is near."""
+    known = sorted(options)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+
+
+def names(room: str) -> list[str]:
+    """Every plugin of `room`: its folder's files, installed entry points, adopted files."""
+    adopted = {
+        module.removeprefix(f"softbench.{room}.")
+        for module in sys.modules
+        if module.startswith(f"softbench.{room}.")
+    }
+    return sorted(
+        name
+        for name in {*_folder(room), *_installed(room), *adopted}
+        if not name.startswith("_") and "." not in name
+    )
+
+
+def load(room: str, name: str) -> ModuleType:
+    """The plugin `name` of `room`. Raises UnknownNameError with the nearest right name."""
+    if name not in names(room):
+        raise UnknownNameError(f"no {room} {name!r}; {did_you_mean(name, names(room))}")
+    if name in _folder(room) or f"softbench.{room}.{name}" in sys.modules:
+        return importlib.import_module(f"softbench.{room}.{name}")
+    module: ModuleType = _installed(room)[name].load()
+    return module
+
+
+def summary(room: str, name: str) -> str:
+    """The first line of a plugin's docstring, read without importing what is in the folder."""
+    path = _folder(room).get(name)
+    text = ast.get_docstring(ast.parse(path.read_text())) if path else load(room, name).__doc__
+    return (text or "").strip().split("\n")[0]
+
+
+def adopt(path: Path) -> tuple[str, str]:
+    """Make a file given with --plugin a member of its room, as if it stood in the folder.
+
+    Returns (room, name). Raises FileNotFoundError, and ValueError if the file is of no room or
+    its name is taken.
+    """
+    room = _room_of(path)
+    name = path.stem
+    full_name = f"softbench.{room}.{name}"
+    known = getattr(sys.modules.get(full_name), "__file__", None)
+    if known == str(path.resolve()):
+        return room, name
+    if name in names(room):
+        raise ValueError(f"--plugin {path}: {room} {name!r} exists already; rename the file")
+    spec = importlib.util.spec_from_file_location(full_name, path.resolve())
+    assert spec is not None  # a .py path always has a spec
+    assert spec.loader is not None  # and a loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[full_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[full_name]
+        raise
+    return room, name
+
+
+def file_hash(path: Path) -> str:
+    """Sixteen hex digits of a plugin file's SHA-256: workers check that they got the same file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _folder(room: str) -> dict[str, Path]:
+    files = (Path(__file__).parent / room).glob("*.py")
+    return {file.stem: file for file in files if not file.stem.startswith("_")}
+
+
+def _installed(room: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"softbench.{room}")}
+
+
+def _room_of(path: Path) -> str:
+    if not path.is_file() or path.suffix != ".py":
+        raise FileNotFoundError(f"--plugin {path}: no such Python file")
+    if not path.stem.isidentifier():
+        raise ValueError(f"--plugin {path}: the file's name must be a Python name")
+    defined = _defined_names(path)
+    missing = {room: [name for name in must if name not in defined] for room, must in ROOMS.items()}
+    for room, lacks in missing.items():
+        if not lacks:
+            return room
+    nearest = min(missing, key=lambda room: len(missing[room]) / len(ROOMS[room]))
+    raise ValueError(
+        f"--plugin {path}: not a plugin; for {nearest} it lacks {', '.join(missing[nearest])}"
+    )
+
+
+def _defined_names(path: Path) -> set[str]:
+    try:
+        body = ast.parse(path.read_text()).body
+    except SyntaxError as error:
+        raise ValueError(f"--plugin {path}: line {error.lineno}: {error.msg}") from None
+    defined: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.Assign):
+            defined |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            defined.add(node.target.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            defined |= {alias.asname or alias.name for alias in node.names}
+    return defined

@@ -1,0 +1,40 @@
+"""How things are measured, as data: versioned and hashed into every record.
+
+Source of the rules: docs of the pitfalls of existing harnesses, gathered in the README under
+"How it is measured".
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from softbench.case import Value, content_hash
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+
+
+class Protocol(Value):
+    """The measuring rules of one run; `id` changes with any of them."""
+
+    version: Literal[1] = 1
+    threads: Annotated[int, Field(ge=1, description="torch threads in a worker, pinned")] = 1
+    stretch_seconds: Annotated[Seconds, Field(description="shortest timed stretch")] = 2e-3
+    warmup_seconds: Annotated[Seconds, Field(description="cap on a case's warm-up")] = 0.5
+    warmup_agreement: Annotated[
+        Fraction, Field(description="warm-up ends when two stretches differ by less")
+    ] = 0.05
+    sample_seconds: Annotated[Seconds, Field(description="timed seconds a case may use")] = 0.5
+    min_stretches: Annotated[int, Field(ge=3, description="fewest stretches before a stop")] = 10
+    target_width: Annotated[
+        Fraction, Field(description="stop when the interval of the median is this narrow")
+    ] = 0.01
+    float32_matmul: Literal["highest"] = "highest"
+    flush_l2: Annotated[bool, Field(description="on CUDA, overwrite the L2 before a call")] = True
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that change with any rule."""
+        return content_hash(self.model_dump(mode="json"), 12)

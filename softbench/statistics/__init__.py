@@ -1,0 +1,1 @@
+"""Pure functions on numbers. Never torch, nothing of softbench."""
