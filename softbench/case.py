@@ -117,6 +117,13 @@ class Case(Value):
         return content_hash(alike)
 
     @property
+    def family(self) -> str:
+        """The id of all cases that differ from this one in length alone."""
+        alike = self.model_dump(mode="json", exclude={"seed", "shape"})
+        sizes = self.shape.model_dump(include={"batch_size", "num_heads", "head_dim"})
+        return content_hash(alike | {"shape": sizes})
+
+    @property
     def label(self) -> str:
         """A short name for people: mechanism, backend, tokens, mode."""
         return f"{self.attention}/{self.backend} N={self.shape.seq_len} {self.mode}"

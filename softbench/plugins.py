@@ -33,9 +33,9 @@ class UnknownNameError(LookupError):
 
 def did_you_mean(name: object, options: Iterable[str]) -> str:
     """A closing clause that names the nearest option, or all of them if none is near."""
-    known = sorted(options)
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    known = {option.casefold(): option for option in sorted(options)}
+    near = difflib.get_close_matches(str(name).casefold(), known, n=1, cutoff=0.5)
+    return f"did you mean {known[near[0]]!r}?" if near else f"known: {', '.join(known.values())}"
 
 
 def names(room: str) -> list[str]:
@@ -62,37 +62,37 @@ def load(room: str, name: str) -> ModuleType:
     return module
 
 
+def room_of(name: str) -> str:
+    """The only room that has a plugin `name`. Raises UnknownNameError for none and for several."""
+    rooms = [room for room in ROOMS if name in names(room)]
+    if not rooms:
+        everything = [known for room in ROOMS for known in names(room)]
+        raise UnknownNameError(f"no plugin {name!r}; {did_you_mean(name, everything)}")
+    if len(rooms) > 1:
+        raise UnknownNameError(f"{name!r} stands in {' and '.join(rooms)}; say which with --room")
+    return rooms[0]
+
+
 def summary(room: str, name: str) -> str:
     """The first line of a plugin's docstring, read without importing what is in the folder."""
     path = _folder(room).get(name)
-    text = ast.get_docstring(ast.parse(path.read_text())) if path else load(room, name).__doc__
+    text = ast.get_docstring(ast.parse(path.read_bytes())) if path else load(room, name).__doc__
     return (text or "").strip().split("\n")[0]
 
 
 def adopt(path: Path) -> tuple[str, str]:
     """Make a file given with --plugin a member of its room, as if it stood in the folder.
 
-    Returns (room, name). Raises FileNotFoundError, and ValueError if the file is of no room or
-    its name is taken.
+    Returns (room, name). Raises FileNotFoundError, and ValueError if the file is of no room, its
+    name is taken or it cannot be imported.
     """
     room = _room_of(path)
     name = path.stem
-    full_name = f"softbench.{room}.{name}"
-    known = getattr(sys.modules.get(full_name), "__file__", None)
-    if known == str(path.resolve()):
+    if _is_member(path, room):
         return room, name
     if name in names(room):
         raise ValueError(f"--plugin {path}: {room} {name!r} exists already; rename the file")
-    spec = importlib.util.spec_from_file_location(full_name, path.resolve())
-    assert spec is not None  # a .py path always has a spec
-    assert spec.loader is not None  # and a loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[full_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[full_name]
-        raise
+    _import_file(path, f"softbench.{room}.{name}")
     return room, name
 
 
@@ -110,11 +110,34 @@ def _installed(room: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=f"softbench.{room}")}
 
 
+def _is_member(path: Path, room: str) -> bool:
+    adopted = getattr(sys.modules.get(f"softbench.{room}.{path.stem}"), "__file__", None)
+    in_folder = (Path(__file__).parent / room / path.name).resolve()
+    return path.resolve() == in_folder or str(path.resolve()) == adopted
+
+
+def _import_file(path: Path, full_name: str) -> None:
+    spec = importlib.util.spec_from_file_location(full_name, path.resolve())
+    assert spec is not None  # a .py path always has a spec
+    assert spec.loader is not None  # and a loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[full_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[full_name]
+        if not isinstance(error, Exception):
+            raise
+        raise ValueError(f"--plugin {path}: {type(error).__name__}: {error}") from error
+
+
 def _room_of(path: Path) -> str:
     if not path.is_file() or path.suffix != ".py":
         raise FileNotFoundError(f"--plugin {path}: no such Python file")
-    if not path.stem.isidentifier():
-        raise ValueError(f"--plugin {path}: the file's name must be a Python name")
+    if not path.stem.isidentifier() or path.stem.startswith("_"):
+        raise ValueError(
+            f"--plugin {path}: the file's name must be a Python name without leading underscore"
+        )
     defined = _defined_names(path)
     missing = {room: [name for name in must if name not in defined] for room, must in ROOMS.items()}
     for room, lacks in missing.items():
@@ -128,7 +151,7 @@ def _room_of(path: Path) -> str:
 
 def _defined_names(path: Path) -> set[str]:
     try:
-        body = ast.parse(path.read_text()).body
+        body = ast.parse(path.read_bytes()).body
     except SyntaxError as error:
         raise ValueError(f"--plugin {path}: line {error.lineno}: {error.msg}") from None
     defined: set[str] = set()

@@ -1,0 +1,197 @@
+"""SOFT: softmax-free attention by a Gaussian kernel, low rank through landmarks (Lu et al., 2021).
+
+"SOFT: Softmax-free Transformer with Linear Complexity", NeurIPS 2021, arXiv 2110.11945. Keys are
+the queries, divided by D^(1/4). With L the M landmarks of q, `P = exp(-½‖q_i - L_j‖²)` and
+`A = exp(-½‖L_i - L_j‖²)` (eqs. 5 to 9), the output is `(P X)(Pᵀ v)`, X the Newton iterate for A.
+
+`eager` is the authors' formulation, norms by products with ones included: the yardstick for speed.
+
+Differences from the paper and the authors' code:
+- Squared distances are clamped at 0: rounding takes them below, and the kernel above 1.
+- Distances, exponentials, the inverse and the products with it run in float32 or wider, autocast
+  and TF32 off: the inverse is of a condition number that narrower types cannot hold.
+- `pool` is the default at operator level, since a convolution is learned; it is adaptive, so that
+  every square number of landmarks is to be had. At layer level `conv` with LayerNorm and GELU is,
+  as in the released code; landmarks are not divided by D^(1/4) again.
+- `conv` takes a number of landmarks, not a stride: ranks are compared by number.
+- One random draw of landmarks serves a whole module, so that a case is reproduced from its seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from softbench.attention import _counts, _landmark_rules, _landmarks
+from softbench.attention._fields import (
+    ConvKernelSize,
+    Gradient,
+    Inverse,
+    Landmarks,
+    NumIters,
+    NumLandmarks,
+    Ridge,
+)
+from softbench.attention._gaussian import gaussian_kernel, gaussian_kernel_by_ones
+from softbench.attention._heads import merge_heads, split_heads
+from softbench.attention._solvers import solver
+from softbench.attention._value_conv import convolution_weight, value_convolution
+from softbench.attention._weights import linear, register, registered
+from softbench.case import Level, Mode, Shape, Value
+from softbench.inverse._precision import full_precision, widened
+
+RANK: str | None = "num_landmarks"
+SHARES_KEYS = True
+LEVEL_DEFAULTS: dict[str, dict[str, object]] = {
+    "layer": {"landmarks": "conv", "conv_kernel_size": 5}
+}
+
+
+class Params(Value):
+    """What SOFT lets one choose."""
+
+    num_landmarks: NumLandmarks = 49
+    landmarks: Landmarks = "pool"
+    inverse: Inverse = "newton"
+    num_newton_iters: NumIters = 20
+    gradient: Gradient = "implicit"
+    ridge: Ridge = 0.01
+    conv_kernel_size: ConvKernelSize = 0
+
+
+def attend(
+    q_BHND: Tensor,
+    k_BHND: Tensor | None,
+    v_BHND: Tensor,
+    *,
+    params: Params,
+    weights: Mapping[str, Tensor],
+    grid: tuple[int, int] | None,
+) -> Tensor:
+    """[B, H, N, D] in the dtype of v; Algorithm 1, and the value convolution where there is one.
+
+    ValueError: keys are given, or a grid is needed and missing.
+    """
+    _refuse_keys(k_BHND)
+    q_BHND = _scaled(q_BHND)
+    landmarks_BHMD = _landmarks.sample(
+        q_BHND, params.landmarks, params.num_landmarks, weights, grid
+    )
+    with full_precision(q_BHND.device):
+        out_BHND = _low_rank(widened(q_BHND), widened(landmarks_BHMD), widened(v_BHND), params)
+    out_BHND = out_BHND.to(v_BHND.dtype)
+    if params.conv_kernel_size:
+        out_BHND = out_BHND + value_convolution(v_BHND, weights["value_conv"], grid)
+    return out_BHND
+
+
+BACKENDS: dict[str, Callable[..., Tensor]] = {"eager": attend}
+
+
+def exact(q_BHND: Tensor, k_BHND: Tensor | None, v_BHND: Tensor, params: Params) -> Tensor:
+    """[B, H, N, D]: the dense kernel of all tokens times v (eq. 5), no convolution."""
+    _refuse_keys(k_BHND)
+    with full_precision(q_BHND.device):
+        q_BHND = widened(_scaled(q_BHND))
+        out_BHND = gaussian_kernel(q_BHND, q_BHND) @ widened(v_BHND)
+    return out_BHND.to(v_BHND.dtype)
+
+
+def weights(shape: Shape, params: Params, generator: torch.Generator) -> dict[str, Tensor]:
+    """The landmarks' weights or draw, and `value_conv` [H, 1, k, k] where k is not 0."""
+    solver(params.inverse)  # imports it here, outside any clock and any compiled graph
+    drawn = _landmarks.sampling_weights(shape, params.landmarks, params.num_landmarks, generator)
+    size = params.conv_kernel_size
+    if size:
+        drawn["value_conv"] = convolution_weight(shape.num_heads, size, size, generator)
+    return drawn
+
+
+def supports(shape: Shape, params: Params) -> str | None:
+    """Why `shape` cannot have these landmarks or this convolution; None if it can."""
+    if params.conv_kernel_size and shape.grid is None:
+        return "a value convolution needs a token grid; set shape.grid or conv_kernel_size: 0"
+    return _landmark_rules.refusal(shape, params.num_landmarks, params.landmarks)
+
+
+def flops(
+    shape: Shape, params: Params, *, level: Level, backend: str, mode: Mode
+) -> dict[str, int]:
+    """FLOPs by term, forward or with the gradients of every input and weight."""
+    times, heads = _counts.passes(mode), shape.batch_size * shape.num_heads
+    tokens, landmarks, width = shape.seq_len, params.num_landmarks, shape.head_dim
+    pairs = 2 * heads * (tokens + landmarks) * landmarks * width  # those of P and of A
+    solution = solver(params.inverse).flops(
+        landmarks, params.num_newton_iters, mode=mode, gradient=params.gradient
+    )
+    stride = _landmark_rules.conv_stride(shape, landmarks) if params.landmarks == "conv" else 0
+    # Each of the two norms is a product as large as the distances'; ones need no gradient.
+    norms = 2 * pairs * (1 if mode == "forward" else 2)
+    return {
+        "projections": _counts.projections(shape, 3, mode) if level == "layer" else 0,
+        "landmarks": _counts.landmark_convolution(shape, stride, landmarks, mode),
+        "distances": times * pairs,
+        "norms": norms,
+        "solver": heads * solution,
+        "products": times * 2 * heads * tokens * landmarks * (landmarks + 2 * width),
+        "convolution": _counts.value_convolution(shape, params.conv_kernel_size**2, mode),
+    }
+
+
+class Attention(nn.Module):
+    """SOFT self-attention, [B, N, C] to [B, N, C] with C = num_heads · head_dim."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        params: Params,
+        *,
+        backend: str = "eager",
+        generator: torch.Generator,
+    ) -> None:
+        """Draw projections and weights from `generator`. Raises Unsupported: no such stride."""
+        super().__init__()
+        self.shape, self.params, self.backend = shape, params, backend
+        width = shape.num_heads * shape.head_dim
+        self.q_proj = linear(width, width, generator=generator)
+        self.v_proj = linear(width, width, generator=generator)
+        self.out_proj = linear(width, width, generator=generator)
+        drawn = weights(shape, params, generator)
+        self.weight_names = tuple(drawn)
+        register(self, drawn)
+
+    def forward(self, x_BNC: Tensor) -> Tensor:
+        """Project (keys are the queries), attend with every head, project back."""
+        out_BHND = BACKENDS[self.backend](
+            split_heads(self.q_proj(x_BNC), self.shape.num_heads),
+            None,
+            split_heads(self.v_proj(x_BNC), self.shape.num_heads),
+            params=self.params,
+            weights=registered(self, self.weight_names),
+            grid=self.shape.grid,
+        )
+        out_BNC: Tensor = self.out_proj(merge_heads(out_BHND))
+        return out_BNC
+
+
+def _refuse_keys(k_BHND: Tensor | None) -> None:
+    if k_BHND is not None:
+        raise ValueError("the keys of soft are its queries; pass None for k")
+
+
+def _scaled(q_BHND: Tensor) -> Tensor:
+    """q / D^(1/4), so that -½‖·‖² of it is eq. 5's -‖·‖²/(2√D)."""
+    return q_BHND / math.sqrt(math.sqrt(q_BHND.shape[-1]))
+
+
+def _low_rank(q_BHND: Tensor, landmarks_BHMD: Tensor, v_BHND: Tensor, params: Params) -> Tensor:
+    """[B, H, N, D]: (P X)(Pᵀ v), eq. 9."""
+    p_BHNM = gaussian_kernel_by_ones(q_BHND, landmarks_BHMD)
+    a_BHMM = gaussian_kernel_by_ones(landmarks_BHMD, landmarks_BHMD)
+    x_BHMM: Tensor = solver(params.inverse).invert(
+        a_BHMM, num_iters=params.num_newton_iters, ridge=params.ridge, gradient=params.gradient
+    )
+    return (p_BHNM @ x_BHMM) @ (p_BHNM.mT @ v_BHND)

@@ -1,0 +1,192 @@
+"""The commands. Each imports what it needs inside, so that --help and list stay quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from click import ClickException, UsageError
+from click.exceptions import Abort
+
+from softbench import __version__
+
+app = typer.Typer(
+    help="The complexity and efficiency benchmarking suite for attention.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+PluginFiles = Annotated[
+    list[Path], typer.Option("--plugin", help="A Python file that joins its room for this call.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 fine, 2 usage, 4 errors, 130 interrupted."""
+    try:
+        code = app(standalone_mode=False)
+    except ClickException as error:
+        code = _one_line(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, Abort):
+        code = _one_line("interrupted; the same command goes on where this one stopped", 130)
+    except BrokenPipeError:  # `softbench list attention | head -1`
+        sys.stderr.close()
+        code = 0
+    except Exception as error:
+        if not _is_bad_input(error):
+            raise
+        code = _one_line(str(error), 2)
+    raise SystemExit(code or 0)
+
+
+def _one_line(message: str, code: int) -> int:
+    print(f"softbench: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _is_bad_input(error: Exception) -> bool:
+    """Whether what was typed is at fault, not softbench; the classes are imported only now."""
+    from softbench.plugins import UnknownNameError
+    from softbench.records import RecordsError
+    from softbench.suite import SuiteError
+
+    return isinstance(error, UnknownNameError | RecordsError | SuiteError)
+
+
+def _adopt(files: list[Path]) -> None:
+    from softbench import plugins
+
+    for file in files:
+        try:
+            plugins.adopt(file)
+        except (ValueError, OSError) as error:
+            raise UsageError(str(error)) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def softbench(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The complexity and efficiency benchmarking suite for attention."""
+
+
+@app.command()
+def run(
+    suite: Annotated[
+        str, typer.Argument(help="A suite file, or the name of one that is packaged.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where SUITE/ENVIRONMENT/ is made.")] = Path("results"),
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or meta.")] = None,
+    only: Annotated[list[str], typer.Option(help="Only this mechanism; may be repeated.")] = [],
+    changes: Annotated[
+        list[str], typer.Option("--set", help="Change the suite: shape.seq_len='[196, 784]'.")
+    ] = [],
+    executor: Annotated[str, typer.Option(help="Where the workers live.")] = "local",
+    plugin: PluginFiles = [],
+    fresh: Annotated[bool, typer.Option(help="Measure again what is recorded already.")] = False,
+    repair: Annotated[bool, typer.Option(help="Set damaged lines of the records aside.")] = False,
+) -> None:
+    """Measure a suite and draw its reports; what is recorded already is not measured again.
+
+    Ends with code 0 if every case ended in ok, unsupported, skipped, out_of_memory or timeout,
+    4 if any ended in an error, 2 on bad input, 130 if interrupted.
+    """
+    from softbench.cli.running import Options, run_suite
+
+    _adopt(plugin)
+    changes = [*changes, *([f"device={device}"] if device else [])]
+    options = Options(out, only, changes, executor, plugin, fresh=fresh, repair=repair)
+    raise typer.Exit(run_suite(suite, options))
+
+
+@app.command("list")
+def list_room(
+    room: Annotated[str, typer.Argument(help="attention, inverse, metrics, reports or suites.")],
+    plugin: PluginFiles = [],
+    as_json: AsJson = False,
+) -> None:
+    """Print what a room holds, one line each, without importing any of it."""
+    from softbench import plugins, suite
+
+    _adopt(plugin)
+    rooms = (*plugins.ROOMS, "suites")
+    if room not in rooms:
+        raise plugins.UnknownNameError(f"no room {room!r}; {plugins.did_you_mean(room, rooms)}")
+    if room == "suites":
+        found = {name: suite.first_comment(path) for name, path in suite.packaged().items()}
+    else:
+        found = {name: plugins.summary(room, name) for name in plugins.names(room)}
+    _print(found, as_json)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A results folder, or one above it.")],
+    name: Annotated[list[str], typer.Option("--report", help="Only this report.")] = [],
+    plugin: PluginFiles = [],
+) -> None:
+    """Draw the reports of recorded results again, without torch and without measuring."""
+    from softbench.cli.folder import draw, results_below
+
+    _adopt(plugin)
+    for results in results_below(folder):
+        for path in draw(results, tuple(name)):
+            print(path)
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A plugin's name.")],
+    room: Annotated[str, typer.Option(help="Its room, where two rooms have the name.")] = "",
+    plugin: PluginFiles = [],
+) -> None:
+    """Hold a plugin to its room's contract; code 4 and one line a problem where it falls short."""
+    from softbench import contract, plugins
+
+    _adopt(plugin)
+    room = room or plugins.room_of(name)
+    problems = contract.problems(room, name)
+    for problem in problems:
+        print(f"{room} {name}: {problem}")
+    if problems:
+        raise typer.Exit(4)
+    print(f"{room} {name}: keeps its contract")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="A results folder.")],
+    form: Annotated[str, typer.Option("--format", help="csv or json.")] = "csv",
+) -> None:
+    """Print the records of a results folder: one row a raw value (csv) or one array (json)."""
+    from softbench import plugins, records
+    from softbench.cli.folder import results_below
+
+    if form not in ("csv", "json"):
+        near = plugins.did_you_mean(form, ("csv", "json"))
+        raise plugins.UnknownNameError(f"no format {form!r}; {near}")
+    found = [record for results in results_below(folder) for record in records.read(results)]
+    records.export(found, sys.stdout, form)
+
+
+def _print(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    width = max(map(len, found), default=0)
+    for name, text in found.items():
+        print(f"{name:<{width}}  {text}")

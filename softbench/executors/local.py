@@ -1,0 +1,119 @@
+"""Workers as child processes of this machine, spoken to over pipes in JSON lines.
+
+An executor has `start(threads) -> worker`; a worker has `send`, `receive`, `doing`, `last_words`
+and `stop`. A worker writes the case it is in to a small file before it starts it: the driver
+reads that file only when it wonders, and sleeps otherwise, so that watching disturbs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+
+class WorkerDied(Exception):  # noqa: N818 - a finding, not an error of ours
+    """The worker ended without being asked to; the message says how."""
+
+
+class LocalWorker:
+    """One `python -m softbench.worker`, in a session of its own so that Ctrl-C is ours alone."""
+
+    def __init__(self, threads: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="softbench-")
+        self._doing = Path(self._folder.name) / "doing"
+        self._doing.touch()
+        self._stderr = (Path(self._folder.name) / "stderr").open("w+b")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "softbench.worker", "--doing", str(self._doing)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            bufsize=0,
+            start_new_session=True,
+            env={**os.environ, **_thread_limits(threads)},
+        )
+        assert self._process.stdin is not None  # because of PIPE
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._buffer = b""
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._stdout, selectors.EVENT_READ)
+
+    @property
+    def pid(self) -> int:
+        """The process id, for tests and for people."""
+        return self._process.pid
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Give the worker something to do. Raises WorkerDied."""
+        try:
+            self._stdin.write(json.dumps(message).encode() + b"\n")
+        except BrokenPipeError:
+            raise WorkerDied(self._how_it_ended()) from None
+
+    def receive(self, timeout: float) -> dict[str, Any] | None:
+        """The worker's next event, or None after `timeout` seconds. Raises WorkerDied."""
+        deadline = time.monotonic() + timeout
+        while b"\n" not in self._buffer:
+            if not self._selector.select(max(0.0, deadline - time.monotonic())):
+                return None
+            chunk = os.read(self._stdout.fileno(), 1 << 16)
+            if not chunk:
+                raise WorkerDied(self._how_it_ended())
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        event: dict[str, Any] = json.loads(line)
+        return event
+
+    def doing(self) -> dict[str, Any]:
+        """What the worker said it starts: {"count", "case", "metric"}, empty before the first."""
+        text = self._doing.read_bytes().rstrip(b"\0 \n")
+        try:
+            said: dict[str, Any] = json.loads(text) if text else {}
+        except ValueError:  # read in the middle of a write
+            return {}
+        return said
+
+    def last_words(self) -> str:
+        """The last line that the worker, or a library in it, wrote to its error output."""
+        self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 4096))
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else ""
+
+    def stop(self) -> None:
+        """End the worker and everything it started; safe to call twice."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._selector.close()
+        for pipe in (self._stdin, self._stdout, self._stderr):
+            pipe.close()
+        self._folder.cleanup()
+
+    def _how_it_ended(self) -> str:
+        code = self._process.wait()
+        words = self.last_words()
+        said = f"; its last words: {words}" if words else ""
+        if code >= 0:
+            return f"the worker exited with code {code}{said}"
+        hint = " (the system's out-of-memory killer sends this)" if code == -signal.SIGKILL else ""
+        return f"the worker was killed by {signal.Signals(-code).name}{hint}{said}"
+
+
+def start(threads: int) -> LocalWorker:
+    """A new worker whose libraries use at most `threads` threads."""
+    return LocalWorker(threads)
+
+
+def _thread_limits(threads: int) -> dict[str, str]:
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return {name: str(threads) for name in names}

@@ -1,0 +1,99 @@
+"""One timed stretch: several calls between two readings of a clock, on the host or on CUDA.
+
+The garbage collector is off inside a stretch and put back as it was. The device is synchronised
+before the clock starts and before it stops, so nothing asked before is in and nothing asked within
+is left out.
+CUDA: device time comes from a pair of events around each call; with `flush` a buffer of the size of
+the device's own L2 is overwritten before each call, outside its events, so that no call finds its
+inputs in cache. Host time is what the host needed to issue the calls.
+The CUDA path is exercised with stand-in events only and has not run on a GPU yet.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from softbench.workload import Workload
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Seconds per call by the case's clock, seconds per call on the host, and all it lasted."""
+
+    seconds: float
+    host_seconds: float
+    elapsed: float
+
+
+Clock = Callable[[int], Stretch]
+
+
+def clock_of(workload: Workload, *, flush_l2: bool) -> tuple[str, Clock]:
+    """The name of the clock that the case's device needs, and the clock."""
+    if not workload.case.device.startswith("cuda"):
+        return "host", lambda calls: host_stretch(workload, calls)
+    flush = l2_buffer(workload.case.device) if flush_l2 else None
+    name = "cuda events, cold L2" if flush_l2 else "cuda events, hot L2"
+    return name, lambda calls: cuda_stretch(workload, calls, flush)
+
+
+def host_stretch(workload: Workload, calls: int) -> Stretch:
+    """`calls` steps between two readings of the host's clock, the device idle at both."""
+    with collector_off():
+        workload.synchronize()
+        start = perf_counter()
+        for _ in range(calls):
+            workload.step()
+        workload.synchronize()
+        elapsed = perf_counter() - start
+    return Stretch(elapsed / calls, elapsed / calls, elapsed)
+
+
+def cuda_stretch(workload: Workload, calls: int, flush: Tensor | None) -> Stretch:
+    """`calls` steps, each between two events on the device; `flush` is overwritten in between."""
+    events = [(_event(), _event()) for _ in range(calls)]
+    host_seconds = 0.0
+    with collector_off():
+        workload.synchronize()
+        start = perf_counter()
+        for before, after in events:
+            if flush is not None:
+                flush.zero_()
+            before.record()
+            issued = perf_counter()
+            workload.step()
+            host_seconds += perf_counter() - issued
+            after.record()
+        workload.synchronize()
+        elapsed = perf_counter() - start
+    milliseconds = sum(before.elapsed_time(after) for before, after in events)
+    return Stretch(milliseconds / 1e3 / calls, host_seconds / calls, elapsed)
+
+
+def l2_buffer(device: str) -> Tensor:
+    """A buffer as large as the device's L2 cache."""
+    size = torch.cuda.get_device_properties(device).L2_cache_size
+    return torch.empty(size, dtype=torch.int8, device=device)
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """No garbage collection inside; afterwards it is on or off as it was before."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]

@@ -1,0 +1,11 @@
+"""The meta twin of a case: the same program on tensors that have shapes and no values."""
+
+from __future__ import annotations
+
+from softbench.case import Case
+from softbench.workload import Workload, build
+
+
+def meta_workload(case: Case) -> Workload:
+    """The workload of `case` on the meta device, eager: a compiled program dispatches nothing."""
+    return build(case.model_copy(update={"device": "meta", "compile": False}))

@@ -1,0 +1,101 @@
+"""Logarithmic axes in human units: limits that hold everything drawn, and few round ticks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from softbench.reports._points import Point
+from softbench.reports._units import steps_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MARGIN = 0.09  # of the drawn span, above and below: room for the guides
+MOST_TICKS = 6
+
+
+@dataclass(frozen=True)
+class Span:
+    """The limits of a logarithmic axis."""
+
+    low: float
+    high: float
+
+    def at(self, fraction: float) -> float:
+        """The value at `fraction` of the axis's length."""
+        return self.low * math.pow(self.high / self.low, fraction)
+
+
+def height_span(points: Iterable[Point]) -> Span:
+    """The heights of all points and their intervals, with room above and below."""
+    heights = [height for point in points for height in _heights(point) if height > 0]
+    low, high = (min(heights), max(heights)) if heights else (1.0, 10.0)
+    if high < 3 * low:  # a nearly flat panel still needs an axis to be read on
+        low, high = low / 2, high * 2
+    inner = Span(low, high)
+    return Span(inner.at(-MARGIN), inner.at(1 + MARGIN))
+
+
+def length_span(lengths: Sequence[int]) -> Span:
+    """The measured lengths with a little room at both ends."""
+    low, high = min(lengths), max(lengths)
+    return Span(low / 2, high * 2) if low == high else Span(low / 1.25, high * 1.25)
+
+
+def lay(axes: Axes, across: Span, up: Span, lengths: Sequence[int], unit: str) -> None:
+    """Set scales, limits, ticks and their labels."""
+    axes.set(xscale="log", yscale="log", xlim=(across.low, across.high), ylim=(up.low, up.high))
+    axes.minorticks_off()
+    axes.set_xticks(lengths, minor=True, labels=[""] * len(lengths))
+    named = spread(lengths)
+    axes.set_xticks(named, labels=[f"{length}" for length in named])
+    ticks = height_ticks(up, unit)
+    axes.set_yticks(ticks, labels=[tick_label(tick, unit) for tick in ticks])
+
+
+def spread(lengths: Sequence[int], most: int = 5) -> list[int]:
+    """The lengths to name on the axis: the ends, and what stands far enough from its neighbour."""
+    ordered = sorted(set(lengths))
+    if len(ordered) < 2:
+        return ordered
+    apart = math.log(ordered[-1] / ordered[0]) / (most - 0.8)
+    named = [ordered[0]]
+    for length in ordered[1:-1]:
+        if min(math.log(length / named[-1]), math.log(ordered[-1] / length)) >= apart:
+            named.append(length)
+    return [*named, ordered[-1]]
+
+
+def height_ticks(span: Span, unit: str) -> list[float]:
+    """Round values inside the span: powers of 10 (of 2 for bytes), thinned or refined to a few."""
+    base = 2.0 if unit == "byte" else 10.0
+    first = math.ceil(math.log(span.low, base) - 1e-9)
+    last = math.floor(math.log(span.high, base) + 1e-9)
+    exponents = range(first, last + 1)
+    if base == 10.0 and len(exponents) < 3:
+        fine = [m * 10.0**e for e in range(first - 1, last + 1) for m in (1, 2, 5)]
+        return [tick for tick in fine if span.low <= tick <= span.high]
+    stride = _stride(len(exponents), 2 if base == 2.0 else 1)
+    return [base**exponent for exponent in exponents if exponent % stride == 0]
+
+
+def _stride(count: int, start: int) -> int:
+    if count <= MOST_TICKS:
+        return 1
+    return start * math.ceil(count / start / MOST_TICKS)
+
+
+def tick_label(value: float, unit: str) -> str:
+    """A tick's value in the largest unit that keeps it at least 1."""
+    steps = steps_of(unit)
+    size, shown = next((step for step in reversed(steps) if value >= step[0] * 0.999), steps[0])
+    return f"{value / size:.3g} {shown}".strip()
+
+
+def _heights(point: Point) -> list[float]:
+    found = point.estimate
+    bounds = (found.low, found.high) if found else ()
+    return [height for height in (point.height, *bounds) if height is not None]

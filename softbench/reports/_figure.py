@@ -1,0 +1,147 @@
+"""A figure of one group: rows are modes, columns quantities; legends and notes underneath."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from softbench.reports import _axes, _notes, _page, _panel, _style
+from softbench.reports._groups import Group
+from softbench.reports._labels import MODE, STATUS, labels, quantity_name
+from softbench.reports._points import Point, Series
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+# Nothing in a file may depend on when it was written.
+METADATA: dict[str, dict[str, None]] = {
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None},
+    "png": {},
+}
+DOTS_PER_INCH = 300
+
+
+def save(group: Group, quantities: Sequence[str], stem: Path) -> list[Path]:
+    """Write the figure of `group` as stem.pdf, stem.svg and stem.png; returns their paths."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in METADATA]
+    with _own_settings():
+        figure = draw(group, quantities)
+        for path, metadata in zip(paths, METADATA.values(), strict=True):
+            figure.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)
+    return paths
+
+
+def draw(group: Group, quantities: Sequence[str]) -> Figure:
+    """The figure, with a column of panels for each of `quantities`."""
+    from matplotlib.figure import Figure
+
+    strokes = _style.strokes(group.series)
+    names = labels(group.series)
+    shown = [point for point in group.points if point.quantity in quantities]
+    legends = [_series_handles(strokes, names, shown), _failure_handles(shown)]
+    texts = [[str(handle.get_label()) for handle in handles] for handles in legends]
+    page = _page.arrange(len(group.modes), len(quantities), texts, _caption(group, shown, names))
+    figure = Figure(figsize=(_page.WIDTH, page.height))
+    _panels(figure, group, quantities, strokes, page)
+    for handles, top, columns in zip(legends, page.legend_tops, page.legend_columns, strict=True):
+        _legend(figure, handles, top, columns)
+    figure.text(_page.EDGE / _page.WIDTH, _page.EDGE / page.height, page.notes, va="bottom")
+    return figure
+
+
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """Our settings on top of matplotlib's own defaults, whatever the user's matplotlibrc says."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_style.settings())
+        yield
+
+
+def _panels(
+    figure: Figure,
+    group: Group,
+    quantities: Sequence[str],
+    strokes: Mapping[Series, _style.Stroke],
+    page: _page.Page,
+) -> None:
+    for column, quantity in enumerate(quantities):
+        every = [point for point in group.points if point.quantity == quantity]
+        up = _axes.height_span(every)  # shared by the rows, so that modes can be compared
+        lengths = sorted({point.seq_len for point in group.points})
+        for row, mode in enumerate(group.modes):
+            axes = figure.add_axes(page.boxes[row][column])
+            points = [point for point in every if point.mode == mode]
+            _panel.draw(axes, points, strokes, up, lengths, every[0].unit)
+            if row == 0:
+                axes.set_title(quantity_name(quantity))
+            if row == len(group.modes) - 1:
+                axes.set_xlabel("tokens N")
+            else:
+                axes.tick_params(labelbottom=False)
+            if column == 0:
+                axes.set_ylabel(MODE[mode])
+
+
+def _legend(figure: Figure, handles: Sequence[Line2D], top: float, columns: int) -> None:
+    if handles:
+        figure.legend(
+            handles=handles,
+            loc="upper center",
+            bbox_to_anchor=(0.5, top),
+            ncols=columns,
+            frameon=False,
+            borderpad=0.0,
+            borderaxespad=0.0,
+            labelspacing=0.35,
+            columnspacing=1.4,
+            handlelength=3.0,
+            handletextpad=0.5,
+        )
+
+
+def _series_handles(
+    strokes: Mapping[Series, _style.Stroke], names: Mapping[Series, str], shown: Sequence[Point]
+) -> list[Line2D]:
+    drawn = {point.series for point in shown if point.status != "unsupported"}
+    return [
+        _handle(
+            label=names[series],
+            linestyle=stroke.dash,
+            linewidth=_panel.LINE_WIDTH,
+            **_panel.mark(stroke),
+        )
+        for series, stroke in strokes.items()
+        if series in drawn
+    ]
+
+
+def _failure_handles(shown: Sequence[Point]) -> list[Line2D]:
+    """What the marks of unmeasured cells mean, for the kinds that occur."""
+    kinds = {point.status for point in shown}
+    handles = [
+        _handle(label=f"{STATUS[kind]}, at its predicted value", **_panel.failure(kind, "#404040"))
+        for kind in _panel.FAILED
+        if kind in kinds
+    ]
+    if any(_panel.unknown(point) for point in shown):
+        label = "at the upper edge: height not known"
+        handles.append(_handle(label=label, **_panel.arrowhead("#404040"), linestyle="none"))
+    return handles
+
+
+def _handle(**options: Any) -> Line2D:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **options)
+
+
+def _caption(group: Group, shown: Sequence[Point], names: Mapping[Series, str]) -> list[str]:
+    sentences = [_notes.setting(group), _notes.method(shown), _notes.missing(shown)]
+    return [" ".join(filter(None, sentences)), _notes.unsupported(shown, names)]

@@ -1,0 +1,66 @@
+"""Thin grey lines of slope 1 and 2, named where they run, to judge the measured slopes by.
+
+The linear guide runs just below the lowest series at the greatest length, the quadratic one just
+above the highest: beside the data, where they hide nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from softbench.reports._axes import MARGIN, Span
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GREY = "#8A8A8A"
+NAMES = {1: "∝ N", 2: "∝ N²"}
+
+
+def draw(axes: Axes, across: Span, up: Span, ends: Sequence[tuple[int, float]]) -> None:
+    """Draw both guides, given (tokens, height) of every point drawn; nothing for one length."""
+    if len({length for length, _ in ends}) < 2:
+        return
+    last = max(length for length, _ in ends)
+    heights = [height for length, height in ends if length == last]
+    gap = (up.high / up.low) ** (MARGIN / 2)
+    _guide(axes, across, up, power=1, anchor=(last, min(heights) / gap))
+    _guide(axes, across, up, power=2, anchor=(last, max(heights) * gap))
+
+
+def _guide(axes: Axes, across: Span, up: Span, *, power: int, anchor: tuple[int, float]) -> None:
+    length, height = anchor
+    lengths = [across.at(step / 50) for step in range(51)]
+    heights = [height * (x / length) ** power for x in lengths]
+    axes.plot(lengths, heights, color=GREY, linewidth=0.7, zorder=1, scalex=False, scaley=False)
+    name_at = _place(list(zip(lengths, heights, strict=True)), up)
+    if name_at:
+        _name(axes, across, up, power, name_at)
+
+
+def _place(line: Sequence[tuple[float, float]], up: Span) -> tuple[float, float] | None:
+    """Far right on the line, where its name still fits inside the panel."""
+    room = [(x, y) for x, y in line[:45] if up.at(0.1) < y < up.at(0.86)]
+    return room[-1] if room else None
+
+
+def _name(axes: Axes, across: Span, up: Span, power: int, at: tuple[float, float]) -> None:
+    box, size = axes.get_position(), axes.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
+    right = box.width * size[0] / math.log(across.high / across.low)
+    rise = power * box.height * size[1] / math.log(up.high / up.low)
+    angle = math.degrees(math.atan2(rise, right))
+    side = 1 if power == 2 else -1  # the quadratic's empty side is above it, the linear's below
+    offset = (-5 * side * math.sin(math.radians(angle)), 5 * side * math.cos(math.radians(angle)))
+    axes.annotate(
+        NAMES[power],
+        at,
+        xytext=offset,
+        textcoords="offset points",
+        rotation=angle,
+        rotation_mode="anchor",
+        ha="right",
+        va="center",
+        color="#5A5A5A",
+    )

@@ -1,0 +1,81 @@
+"""What a reader must know beside the numbers: device, shape, statistic, and what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from softbench.reports._groups import Group
+from softbench.reports._labels import STATUS
+from softbench.reports._points import Point, Series
+from softbench.statistics.interval import Estimate
+
+
+def setting(group: Group) -> str:
+    """Device, precision and sizes, in one sentence."""
+    fixed = group.fixed
+    device = _remark(group, "device_name") or fixed["device"]
+    threads = _remark(group, "threads")
+    parts = [f"{device}", f"{fixed['dtype']}"]
+    if threads:
+        parts.append(f"{threads} thread{'s' if threads != '1' else ''}")
+    parts.append(f"{fixed['level']} level")
+    parts.append(f"B = {fixed['batch_size']}, H = {fixed['num_heads']}, D = {fixed['head_dim']}")
+    if fixed["inputs"] != "normal":
+        parts.append(f"{fixed['inputs']} inputs")
+    return ", ".join(parts) + "."
+
+
+def method(points: Sequence[Point]) -> str:
+    """What a printed value and its interval are, and of how many processes."""
+    timed = [point.estimate for point in points if point.estimate and not point.estimate.exact]
+    if not timed:
+        return "Every value is an exact count."
+    counts = sorted({found.num_processes for found in timed})
+    many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    noun = "process" if counts[-1] == 1 else "processes"
+    text = f"Values: geometric mean of the medians of {many} fresh {noun}."
+    if any(found.low is not None for found in timed):
+        text += " Intervals: 95 % t interval on the log medians."
+    return text + _bare(timed)
+
+
+def _bare(timed: Sequence[Estimate]) -> str:
+    kinds = Counter(found.without_interval for found in timed)
+    says = {
+        "one process": "from a single process",
+        "few calls": "of fewer than 3 calls in some process",
+        "not positive": "that reach zero",
+    }
+    missing = [says[kind] for kind in says if kinds[kind]]
+    return f" No interval for values {' or '.join(missing)}." if missing else ""
+
+
+def missing(points: Sequence[Point]) -> str:
+    """How many cells (cases) were not measured in full, by status; empty if every one was."""
+    lost = {(p.status, p.case.id) for p in points if p.status not in ("ok", "unsupported")}
+    counts = Counter(status for status, _ in sorted(lost))
+    listed = [f"{count} {STATUS[status]}" for status, count in counts.items()]
+    cells = len({point.case.id for point in points})
+    return f"Not measured: {', '.join(listed)} of {cells} cells." if listed else ""
+
+
+def unsupported(points: Sequence[Point], names: Mapping[Series, str]) -> str:
+    """Which series cannot be had at which lengths, and why; empty if there are none."""
+    lengths: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for point in points:
+        if point.status == "unsupported":
+            reason = " ".join((point.reason or "no reason given").split())
+            lengths[names[point.series], reason].add(point.seq_len)
+    said = [f"{name} at N = {_listed(at)} ({reason})" for (name, reason), at in lengths.items()]
+    return f"Not supported: {'; '.join(said)}." if said else ""
+
+
+def _listed(lengths: set[int]) -> str:
+    return ", ".join(f"{length:,}" for length in sorted(lengths))
+
+
+def _remark(group: Group, key: str) -> str | None:
+    """A remark that all records which carry it agree on."""
+    said = {str(record.detail[key]) for record in group.records if key in record.detail}
+    return said.pop() if len(said) == 1 else None

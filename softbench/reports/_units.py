@@ -1,0 +1,53 @@
+"""SI values as people read them: 0.0012 s is 1.2 ms, 2**30 byte is 1 GiB."""
+
+from __future__ import annotations
+
+import math
+
+STEPS: dict[str, tuple[tuple[float, str], ...]] = {
+    "s": ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s")),
+    "byte": tuple(
+        (2.0 ** (10 * i), unit) for i, unit in enumerate(["B", "KiB", "MiB", "GiB", "TiB", "PiB"])
+    ),
+}
+# The unit of a table's column: what to divide by, and what the heading says.
+COLUMN = {"s": (1e-3, "ms"), "byte": (2.0**20, "MiB"), "FLOP": (1e9, "GFLOP"), "MAC": (1e9, "G")}
+SIGNIFICANT = 3
+MOST_SIGNIFICANT = 6
+
+
+def human(value: float, unit: str) -> str:
+    """`value` with the unit that keeps it between 1 and 1000, to three significant digits."""
+    if value == 0:
+        return f"0 {unit}".removesuffix(" count")
+    steps = steps_of(unit)
+    size, shown = next((s for s in reversed(steps) if abs(value) >= s[0] * 0.9995), steps[0])
+    return f"{number(value / size)} {shown}".strip()
+
+
+def steps_of(unit: str) -> tuple[tuple[float, str], ...]:
+    """The units that `unit` is read in, from small to large: (size, name)."""
+    word = "" if unit == "count" else unit
+    prefixes = enumerate(["", "k", "M", "G", "T", "P", "E"])
+    return STEPS.get(unit) or tuple((1e3**i, prefix + word) for i, prefix in prefixes)
+
+
+def column_unit(unit: str) -> tuple[float, str]:
+    """What a table's column divides by and calls its unit."""
+    return COLUMN.get(unit, (1.0, "" if unit == "count" else unit))
+
+
+def number(value: float, decimals: int | None = None) -> str:
+    """`value` with so many decimals (default: three significant digits), thousands apart."""
+    return f"{value:,.{decimals_of(value) if decimals is None else decimals}f}"
+
+
+def decimals_of(value: float, half_width: float | None = None) -> int:
+    """The decimals that show three digits of `value` and the first digit of its uncertainty."""
+    if value == 0:
+        return 0
+    magnitude = math.floor(math.log10(abs(value)))
+    wanted = SIGNIFICANT - 1 - magnitude
+    if half_width:
+        wanted = max(wanted, -math.floor(math.log10(half_width)))
+    return max(0, min(wanted, MOST_SIGNIFICANT - 1 - magnitude))

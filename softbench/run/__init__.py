@@ -1,0 +1,7 @@
+"""Gives blocks of cases to workers, resumes, turns every way a case can go into a Record."""
+
+from softbench.run.crew import Crew, WorkerLost
+from softbench.run.driver import Progress, Run
+from softbench.run.ledger import Ledger
+
+__all__ = ["Crew", "Ledger", "Progress", "Run", "WorkerLost"]

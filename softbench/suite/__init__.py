@@ -1,0 +1,21 @@
+"""Reads a suite file, refuses what it does not know with the nearest right name, expands it.
+
+A list is an axis, a scalar is fixed. A suite file is data: reading one never runs code.
+"""
+
+from softbench.suite.expand import expand
+from softbench.suite.parsing import parse
+from softbench.suite.reading import SuiteError, find, first_comment, packaged, read
+from softbench.suite.schema import Budget, Suite
+
+__all__ = [
+    "Budget",
+    "Suite",
+    "SuiteError",
+    "expand",
+    "find",
+    "first_comment",
+    "packaged",
+    "parse",
+    "read",
+]

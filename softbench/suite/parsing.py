@@ -1,0 +1,81 @@
+"""From plain data to a Suite, or to one line that says which key, which value and which rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from softbench import plugins
+from softbench.plugins import did_you_mean
+from softbench.suite.reading import SuiteError
+from softbench.suite.schema import Budget, ShapeAxes, Suite
+
+
+def parse(raw: dict[str, Any], name: str, where: str) -> Suite:
+    """The suite in `raw`. Raises SuiteError in one line: the key, its value, the rule."""
+    _refuse_models(raw, where)
+    if "name" in raw:
+        raise SuiteError(f"{where}: unknown key 'name'; a suite is called after its file")
+    suite = _validated({"name": name, **raw}, where)
+    for row in suite.zip:
+        _check_zip_row(row, {"name": name, **raw}, where)
+    rooms = {"metrics": suite.metrics, "reports": suite.reports}
+    rooms["attention"] = [mechanism for mechanism in suite.attention if mechanism != "*"]
+    for room, wanted in rooms.items():
+        known = plugins.names(room)
+        for plugin in wanted:
+            if plugin not in known:
+                raise SuiteError(f"{where}: no {room} {plugin!r}; {did_you_mean(plugin, known)}")
+    return suite
+
+
+def _validated(raw: dict[str, Any], where: str) -> Suite:
+    try:
+        return Suite.model_validate(raw)
+    except ValidationError as error:
+        raise SuiteError(f"{where}: {explain(error)}") from None
+
+
+def _check_zip_row(row: dict[str, Any], raw: dict[str, Any], where: str) -> None:
+    """A row's values obey the rules of the keys they stand for."""
+    unzipped = {**raw, "zip": [], "shape": dict(raw.get("shape") or {})}
+    for key, value in row.items():
+        if isinstance(value, list | dict):
+            raise SuiteError(f"{where}: zip: {key} takes one value a row, not {value!r}")
+        room, _, last = key.rpartition(".")
+        (unzipped["shape"] if room else unzipped)[last] = value
+    _validated(unzipped, f"{where}: zip")
+
+
+def _refuse_models(raw: dict[str, Any], where: str) -> None:
+    present = [key for key in ("model", "task") if raw.get(key) is not None]
+    if raw.get("level") == "model" or present:
+        raise SuiteError(
+            f"{where}: this version measures the levels operator and layer; it has no models yet"
+        )
+
+
+def explain(error: ValidationError) -> str:
+    """The first thing wrong, in one line: where, which value, which rule, the nearest name."""
+    first = error.errors()[0]
+    path = [part for part in first["loc"] if isinstance(part, str) and not _is_machinery(part)]
+    value = first["input"]
+    if first["type"] == "extra_forbidden":
+        holder = ShapeAxes if path[0] == "shape" else Budget if path[0] == "budget" else Suite
+        options = [field for field in holder.model_fields if field != "name"]
+        return f"unknown key {'.'.join(path)!r}; {did_you_mean(path[-1], options)}"
+    if first["type"] == "missing":
+        return f"the key {'.'.join(path)!r} is missing"
+    if first["type"] == "value_error":
+        message = str(first["ctx"]["error"])
+        return f"{'.'.join(path)}: {message}" if path else message
+    if isinstance(value, list | dict):
+        kind = "list" if isinstance(value, list) else "mapping"
+        return f"{'.'.join(path)}: a {kind} may not stand here ({first['msg']})"
+    return f"{'.'.join(path)}: {value!r} is refused: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _is_machinery(part: str) -> bool:
+    """Union branches that pydantic puts into an error's path and nobody wrote."""
+    return "[" in part or part == "list"

@@ -1,0 +1,115 @@
+"""The suite file as a value: which keys there are, which may be lists, what each may hold."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from softbench.case import Dtype, Inputs, Level, Mode, Size, Value
+from softbench.plugins import did_you_mean
+from softbench.protocol import Fraction, Seconds
+
+T = TypeVar("T")
+Seed = Annotated[int, Field(ge=0)]
+
+
+def _as_axis(given: Any) -> Any:
+    """A scalar is an axis of one; {pow2: [8, 10]} is 256, 512, 1024."""
+    if isinstance(given, dict) and set(given) == {"pow2"}:
+        bounds = given["pow2"]
+        whole = isinstance(bounds, list) and all(type(bound) is int for bound in bounds)
+        if not whole or len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1] <= 40:
+            raise ValueError(f"pow2 takes two exponents such as [8, 16], not {bounds!r}")
+        return [2**exponent for exponent in range(bounds[0], bounds[1] + 1)]
+    if isinstance(given, list) and not given:
+        raise ValueError("an axis needs at least one value; this list is empty")
+    return given if isinstance(given, list) else [given]
+
+
+Axis = Annotated[list[T], BeforeValidator(_as_axis)]
+
+
+def _is_device(given: str) -> str:
+    if not re.fullmatch(r"auto|cpu|meta|cuda(:\d+)?", given):
+        options = ["auto", "cpu", "cuda", "cuda:0", "meta"]
+        raise ValueError(f"no device {given!r}; {did_you_mean(given, options)}")
+    return given
+
+
+Device = Annotated[str, AfterValidator(_is_device)]
+
+
+class ShapeAxes(Value):
+    """The sizes swept: any may be a list."""
+
+    batch_size: Axis[Size] = [1]
+    num_heads: Axis[Size] = [8]
+    seq_len: Axis[Size] | None = None
+    head_dim: Axis[Size] = [64]
+    grid: Axis[str] | None = None
+
+
+class Budget(Value):
+    """What a run may cost; a cell predicted above it becomes a `skipped` record."""
+
+    case_seconds: Seconds = 20
+    suite_seconds: Seconds = 600
+    memory_fraction: Fraction = 0.7
+
+
+def _as_variants(given: Any) -> Any:
+    """Nothing, a mapping, or a list of mappings: always a list of variants of axes."""
+    variants = given if isinstance(given, list) else [given]
+    for variant in variants:
+        if not isinstance(variant, dict | None):
+            raise ValueError(f"parameters are a mapping or a list of mappings, not {variant!r}")
+    return [
+        {key: _as_axis(value) for key, value in (variant or {}).items()} for variant in variants
+    ]
+
+
+Variants = Annotated[list[dict[str, list[Any]]], BeforeValidator(_as_variants), Field(min_length=1)]
+
+
+class Suite(Value):
+    """A parsed suite: every axis a list, every default filled in, no mechanism imported yet."""
+
+    name: str
+    level: Level = "operator"
+    shape: ShapeAxes = ShapeAxes()
+    zip: list[dict[str, Any]] = []
+    attention: Annotated[dict[str, Variants], Field(min_length=1)]
+    inputs: Axis[Inputs] = ["normal"]
+    dtype: Axis[Dtype | Literal["auto"]] = ["auto"]
+    device: Axis[Device] = ["auto"]
+    mode: Axis[Mode] = ["forward"]
+    compile: Axis[bool] = [False]
+    seed: Axis[Seed] = [0]
+    repeats: Annotated[int, Field(ge=1, le=1000)] = 3
+    budget: Budget = Budget()
+    metrics: Annotated[list[str], Field(min_length=1)]
+    reports: list[str] = []
+
+    @model_validator(mode="after")
+    def _zip_keys_stand_once(self) -> Suite:
+        """What varies in `zip` may not be given elsewhere: one of the two would be ignored."""
+        rows = self.zip
+        if any(set(row) != set(rows[0]) for row in rows):
+            raise ValueError("every row of zip must hold the same keys")
+        for key in rows[0] if rows else ():
+            room, _, last = key.rpartition(".")
+            holder: Value = self.shape if room == "shape" else self
+            if room not in ("", "shape") or last not in _ZIPPABLE[room]:
+                options = [*_ZIPPABLE[""], *(f"shape.{size}" for size in _ZIPPABLE["shape"])]
+                raise ValueError(f"zip cannot vary {key!r}; {did_you_mean(key, options)}")
+            if last in holder.model_fields_set:
+                raise ValueError(f"{key} is set twice: in zip and by itself")
+        return self
+
+
+_ZIPPABLE = {
+    "": ("inputs", "dtype", "device", "mode", "compile", "seed"),
+    "shape": tuple(ShapeAxes.model_fields),
+}

@@ -1,0 +1,1 @@
+"""A process that measures blocks of cases: `python -m softbench.worker`, started by an executor."""

@@ -1,0 +1,110 @@
+"""A process that measures blocks of cases and says which case it is in before it starts it.
+
+Started by an executor as `python -m softbench.worker --doing FILE`. It reads JSON lines from its
+standard input and answers in JSON lines on its standard output:
+
+    {"protocol": …, "plugins": [[path, hash], …]}           → {"event": "hello", "environment": …}
+    {"cases": …, "metrics": …, "repeat": …, "budget": …,
+     "rates": {family: seconds per FLOP}}                   → {"event": "measured", …} …
+                                                              {"event": "done"}
+
+When its standard input closes (the driver is gone, however it went) it exits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from softbench import environment, plugins
+from softbench.case import Case
+from softbench.protocol import Protocol
+
+
+class Doing:
+    """The small file that says which case and metric this worker is in."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_WRONLY)
+        self._count = 0
+
+    def enter(self, case_id: str, metric: str) -> None:
+        """Say it before starting it: one write of a fixed length, no syscall of the reader."""
+        self._count += 1
+        said = json.dumps({"count": self._count, "case": case_id, "metric": metric})
+        os.pwrite(self._fd, said.ljust(160).encode(), 0)
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    doing = Doing(Path(sys.argv[sys.argv.index("--doing") + 1]))
+    answers = _claim_stdout()
+    tasks = _tasks()
+    greeting = next(tasks)
+    protocol = Protocol.model_validate(greeting["protocol"])
+    _prepare(protocol, greeting["plugins"])
+    machine = environment.read(protocol.threads).model_dump(mode="json")
+    _answer(answers, {"event": "hello", "environment": machine})
+    from softbench.worker.budget import gemm_rate
+    from softbench.worker.measuring import Task, measure_block
+
+    rates: dict[str, float] = {}
+    for given in tasks:
+        cases = [Case.model_validate_json(json.dumps(case)) for case in given.pop("cases")]
+        if not rates:
+            rates["gemm"] = gemm_rate(cases[0].device)
+        given["rates"] |= rates
+        for measured in measure_block(Task(cases=cases, protocol=protocol, **given), doing.enter):
+            _answer(answers, {"event": "measured", **measured})
+        _answer(answers, {"event": "done"})
+
+
+def _claim_stdout() -> int:
+    """Keep standard output for answers; what libraries print goes to standard error."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    return answers
+
+
+def _tasks() -> Iterator[dict[str, Any]]:
+    """Messages from the driver; a thread reads them, so that its end is noticed mid-measurement."""
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            waiting.put(line)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        yield json.loads(waiting.get())
+
+
+def _prepare(protocol: Protocol, plugin_files: list[list[str]]) -> None:
+    """Pin the threads and load the plug-in files, if they still are what the driver saw."""
+    import torch
+
+    torch.set_num_threads(protocol.threads)
+    torch.set_num_interop_threads(1)
+    torch.set_float32_matmul_precision(protocol.float32_matmul)
+    torch.backends.cudnn.allow_tf32 = False
+    for path, expected in plugin_files:
+        if plugins.file_hash(Path(path)) != expected:
+            raise RuntimeError(f"--plugin {path} changed since this run started")
+        plugins.adopt(Path(path))
+
+
+def _answer(answers: int, event: dict[str, Any]) -> None:
+    line = json.dumps(event, allow_nan=False).encode() + b"\n"
+    while line:
+        line = line[os.write(answers, line) :]
+
+
+if __name__ == "__main__":
+    main()

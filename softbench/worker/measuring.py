@@ -1,0 +1,153 @@
+"""One block of cases measured in this process: budget first, then its cases interleaved.
+
+Every way a case can go is an answer: measured, unsupported, skipped, out of memory, failed.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import random
+import traceback
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from softbench import plugins
+from softbench.case import Case, Measurement, Unsupported, content_hash
+from softbench.protocol import Protocol
+from softbench.worker.budget import Cost, Skipped, predict, refuse
+from softbench.workload import build
+
+Enter = Callable[[str, str], None]
+Outcome = dict[str, Measurement] | Exception
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a driver asks for: cases of one block, the metrics each still lacks, what it may cost.
+
+    rates: seconds per FLOP that were seen, by family of cases; "gemm" is this machine's best.
+    """
+
+    cases: Sequence[Case]
+    metrics: Mapping[str, Sequence[str]]
+    repeat: int
+    budget: Mapping[str, float]
+    rates: Mapping[str, float]
+    protocol: Protocol
+
+
+def measure_block(task: Task, enter: Enter) -> Iterator[dict[str, Any]]:
+    """Answers, one a (case, quantity): the fields of a record that only the worker knows."""
+    costs: dict[str, Cost] = {}
+    for name in dict.fromkeys(name for names in task.metrics.values() for name in names):
+        module = plugins.load("metrics", name)
+        allowed = []
+        for case in (case for case in task.cases if name in task.metrics[case.id]):
+            enter(case.id, name)
+            try:
+                if module.REPEATED:
+                    costs[case.id] = costs.get(case.id) or predict(case, task.rates)
+                    refuse(costs[case.id], task.budget, case.device)
+                allowed.append(case)
+            except Exception as refusal:  # whatever a mechanism raises is an answer about its case
+                yield from _answers(case, name, module, refusal, costs.get(case.id))
+        for case, outcome in _outcomes(allowed, name, module, task, enter):
+            yield from _answers(case, name, module, outcome, costs.get(case.id))
+
+
+def _outcomes(
+    cases: Sequence[Case], name: str, module: ModuleType, task: Task, enter: Enter
+) -> Iterator[tuple[Case, Outcome]]:
+    """Each case with what the metric found; generators take turns, plain metrics go one by one."""
+    if inspect.isgeneratorfunction(module.measure):
+        yield from _interleaved(cases, name, module, task, enter)
+        return
+    for case in cases:
+        enter(case.id, name)
+        try:
+            outcome: Outcome = module.measure(build(case), task.protocol)
+        except Exception as error:
+            outcome = _without_tensors(error)
+        yield case, outcome
+
+
+def _interleaved(
+    cases: Sequence[Case], name: str, module: ModuleType, task: Task, enter: Enter
+) -> Iterator[tuple[Case, Outcome]]:
+    """In every round each case advances by one step, in an order drawn anew."""
+    order = random.Random(content_hash([[case.id for case in cases], task.repeat]))
+    running: dict[str, Generator[None, None, dict[str, Measurement]]] = {}
+    by_id = {case.id: case for case in cases}
+    turns = list(by_id)
+    while turns:
+        order.shuffle(turns)
+        for id in list(turns):
+            enter(id, name)
+            try:
+                if id not in running:
+                    running[id] = module.measure(build(by_id[id]), task.protocol)
+                next(running[id])
+                continue
+            except StopIteration as end:
+                outcome: Outcome = end.value
+            except Exception as error:
+                outcome = _without_tensors(error)
+            turns.remove(id)
+            running.pop(id, None)
+            yield by_id[id], outcome
+
+
+def _without_tensors(error: Exception) -> Exception:
+    """The error with its frames cleared: a traceback keeps tensors alive for the next case."""
+    traceback.clear_frames(error.__traceback__)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return error
+
+
+def _answers(
+    case: Case, name: str, module: ModuleType, outcome: Outcome, cost: Cost | None
+) -> Iterator[dict[str, Any]]:
+    """One answer for every quantity of the metric, measured or not."""
+    for quantity, (unit, better) in module.QUANTITIES.items():
+        answer = {"case": case.id, "metric": quantity, "unit": unit, "better": better}
+        if isinstance(outcome, Exception):
+            yield answer | _refusal(outcome, unit, cost)
+        elif quantity in outcome:
+            found = outcome[quantity]
+            work = {"flops": cost.flops} if cost and unit == "s" else {}
+            ok = {"status": "ok", "reason": None, "values": found.values}
+            yield answer | ok | {"detail": found.detail | work}
+
+
+def _refusal(error: Exception, unit: str, cost: Cost | None) -> dict[str, Any]:
+    """Status, reason and what was predicted, for a case that has no value."""
+    detail: dict[str, Any] = dict(getattr(error, "detail", {}))
+    predicted = {"s": cost.seconds, "byte": cost.bytes}.get(unit) if cost else None
+    if predicted is not None:
+        detail["predicted"] = predicted
+    status = _status(error)
+    if status == "error":
+        last = traceback.extract_tb(error.__traceback__)[-1:]
+        detail["where"] = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in last]
+    kind = "" if status in ("unsupported", "skipped") else f"{type(error).__name__}: "
+    reason = f"{kind}{str(error).strip() or 'no message'}".splitlines()[0][:500]
+    return {"status": status, "reason": reason, "values": [], "detail": detail}
+
+
+def _status(error: Exception) -> str:
+    if isinstance(error, Unsupported):
+        return "unsupported"
+    if isinstance(error, Skipped):
+        return "skipped"
+    allocator = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    if allocator or isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "out_of_memory"
+    return "error"
