@@ -21,7 +21,8 @@ ROOT = Path(__file__).parent.parent
 BUILT_FROM = ["pyproject.toml", "setup.py", "README.md", "LICENSE", "softbench", "suites"]
 MACHINE_PATH = re.compile(r"(?<![\w.~])/(home|tmp|root|work|Users|mnt|opt)/|[A-Z]:\\Users")
 PACKAGE_INDEX = re.compile(r"index[-_]url|find[-_]links|pypi\.org/simple|download\.pytorch\.org")
-NOT_OURS = {"__pycache__", "results", "build", "dist"}
+FOLDERS = ["softbench", "suites", "tests", "docs", ".ci", ".github", "results/published"]
+OURS = [*(f"{folder}/**/*" for folder in FOLDERS), "[A-Z]*", "*.md", "*.py", "*.toml", "*.txt"]
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +100,13 @@ def test_a_pin_is_one_plain_version() -> None:
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    """Every text of the project, read from disk: tools' folders and measured results left out."""
-    kept_dots = {".ci", ".gitignore", ".github"}
-    for path in sorted(ROOT.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        hidden = any(part.startswith(".") and part not in kept_dots for part in parts)
-        if hidden or NOT_OURS & set(parts) or "egg-info" in parts[0] or not path.is_file():
-            continue
-        try:
-            yield "/".join(parts), path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            continue  # not a text
+    """Every text of the project as read from disk; what a user measured or noted is not of it."""
+    for path in sorted(path for pattern in OURS for path in ROOT.glob(pattern)):
+        if path.is_file() and "__pycache__" not in path.parts:
+            try:
+                yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                continue  # not a text
 
 
 @pytest.mark.parametrize("pattern", [MACHINE_PATH, PACKAGE_INDEX], ids=["path", "index"])

@@ -39,11 +39,11 @@ def segment_means(x_BHND: Tensor, num_landmarks: int) -> Tensor:
     """[B, H, M, D] means of contiguous segments whose lengths differ by one at most."""
     length, longer = divmod(x_BHND.shape[2], num_landmarks)
     shorter = num_landmarks - longer
-    head_BHSD, tail_BHTD = x_BHND.tensor_split((shorter * length,), dim=2)
-    head_BHMD = _means(head_BHSD, shorter, length)
+    short_BHTD, long_BHUD = x_BHND.tensor_split((shorter * length,), dim=2)
+    means_BHSD = _means(short_BHTD, shorter, length)
     if not longer:
-        return head_BHMD
-    return torch.cat((head_BHMD, _means(tail_BHTD, longer, length + 1)), dim=2)
+        return means_BHSD
+    return torch.cat((means_BHSD, _means(long_BHUD, longer, length + 1)), dim=2)
 
 
 def convolved(

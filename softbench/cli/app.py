@@ -39,9 +39,10 @@ def main() -> None:
         sys.stderr.close()
         code = 0
     except Exception as error:
-        if not _is_bad_input(error):
+        known = _code_of(error)
+        if known is None:
             raise
-        code = _one_line(str(error), 2)
+        code = _one_line(str(error), known)
     raise SystemExit(code or 0)
 
 
@@ -50,13 +51,16 @@ def _one_line(message: str, code: int) -> int:
     return code
 
 
-def _is_bad_input(error: Exception) -> bool:
-    """Whether what was typed is at fault, not softbench; the classes are imported only now."""
+def _code_of(error: Exception) -> int | None:
+    """The exit code of an error that is explained in one line; None for a defect of ours."""
     from softbench.plugins import UnknownNameError
     from softbench.records import RecordsError
+    from softbench.run import WorkerLost
     from softbench.suite import SuiteError
 
-    return isinstance(error, UnknownNameError | RecordsError | SuiteError)
+    if isinstance(error, UnknownNameError | RecordsError | SuiteError):
+        return 2
+    return 4 if isinstance(error, WorkerLost) else None
 
 
 def _adopt(files: list[Path]) -> None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from softbench import records
 from softbench.case import Record
 from softbench.cli.folder import draw, selection
 from softbench.run import Progress
 
 LOG_SECONDS = 10.0
-QUIET = ("ok", "unsupported")  # said once, at the end
+EXPECTED = ("ok", "unsupported", "skipped")  # said at the end; the rest at once too
 
 
 def display(events: Iterable[Progress], title: str) -> None:
@@ -35,16 +36,17 @@ def note(text: str) -> None:
 
 
 def conclude(folder: Path) -> int:
-    """Draw the reports, say what came out and where it lies; the exit code."""
+    """Say what came out, draw the reports, say where they lie; the exit code."""
     shown, _ = selection(folder)
-    cells = Counter(record.status for record in shown)
-    for line in _by_reason(shown):
+    for line in _without_value(shown):
         print(line)
-    print("records: " + (", ".join(f"{count} {name}" for name, count in cells.items()) or "none"))
-    for path in draw(folder):
-        print(path)
-    print(folder / "records.jsonl")
-    return 4 if cells["error"] else 0
+    counts = Counter(record.status for record in shown)
+    print(", ".join(f"{count} {status}" for status, count in counts.most_common()))
+    if counts["ok"]:
+        for path in draw(folder):
+            print(path)
+    print(folder / records.FILE)
+    return 4 if counts["error"] else 0
 
 
 def _bar(events: Iterable[Progress], title: str, console: Console) -> None:
@@ -60,14 +62,14 @@ def _bar(events: Iterable[Progress], title: str, console: Console) -> None:
         for now in events:
             bar.update(task, total=now.total, completed=now.done, description=now.doing)
             bar.update(task, left=_left(now), refresh=True)
-            if now.record is not None and now.record.status not in QUIET:
+            if now.record is not None and now.record.status not in EXPECTED:
                 console.print(_line(now.record), highlight=False, markup=False)
 
 
 def _log(events: Iterable[Progress], title: str) -> None:
     last = -LOG_SECONDS
     for now in events:
-        if now.record is not None and now.record.status not in QUIET:
+        if now.record is not None and now.record.status not in EXPECTED:
             note(_line(now.record))
         if time.monotonic() - last >= LOG_SECONDS:
             note(f"{title}: {now.done} of {now.total}, {_left(now)}; {now.doing}")
@@ -75,27 +77,26 @@ def _log(events: Iterable[Progress], title: str) -> None:
 
 
 def _left(now: Progress) -> str:
-    failed = {name: count for name, count in now.statuses.items() if name not in QUIET}
-    failures = "".join(f", {count} {name}" for name, count in failures_last(failed))
+    failures = [
+        f", {count} {status}" for status, count in now.statuses.items() if status not in EXPECTED
+    ]
     if now.seconds_left is None:
-        return f"estimating{failures}"
+        return "time left unknown" + "".join(failures)
     minutes, seconds = divmod(round(now.seconds_left), 60)
-    return f"{minutes}:{seconds:02d} left{failures}"
-
-
-def failures_last(counts: dict[str, int]) -> list[tuple[str, int]]:
-    """Counts with errors at the end, where the eye rests."""
-    return sorted(counts.items(), key=lambda item: (item[0] == "error", item[0]))
+    return f"{minutes}:{seconds:02d} left" + "".join(failures)
 
 
 def _line(record: Record) -> str:
-    return f"{record.status}: {record.metric} of {record.case.label}: {record.reason}"
+    return f"{record.status}: {record.case.label}: {record.reason}"
 
 
-def _by_reason(records: Iterable[Record]) -> list[str]:
-    """One line for each (status, mechanism, backend, mode, reason without numbers) not ok."""
-    lines: Counter[str] = Counter()
-    for record in records:
-        if record.status != "ok" and record.repeat == 0:
-            lines[_line(record)] += 1
-    return sorted(lines)
+def _without_value(shown: Sequence[Record]) -> list[str]:
+    """One line for every case and reason, and one for all that the suite's time did not reach."""
+    late = {record.case.id for record in shown if record.detail.get("budget") == "suite_seconds"}
+    lines = {
+        _line(record): None
+        for record in shown
+        if record.status != "ok" and record.detail.get("budget") != "suite_seconds"
+    }
+    reached = f"skipped: {len(late)} cases in part or whole, the suite's time budget was spent"
+    return [*lines, *([reached] if late else [])]

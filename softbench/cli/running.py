@@ -18,7 +18,7 @@ from softbench.cli.display import conclude, display, note
 from softbench.environment import Environment, Invocation
 from softbench.protocol import Protocol
 from softbench.records import Store
-from softbench.run import Crew, Ledger, Run
+from softbench.run import Context, Crew, Ledger, Run
 from softbench.suite import Suite, SuiteError, expand, find, parse, read
 
 
@@ -51,50 +51,31 @@ def run_suite(name: str, options: Options) -> int:
         _check_devices(cases, environment)
         where = options.out / suite.name / environment.id
         with Store(where) as store:
-            sweep = _prepare(suite, cases, crew, store, environment, files, options)
+            context = Context(Protocol(), environment, _invocation(files))
+            known = _known(store, options, context)
+            ledger = Ledger(known, suite.budget)
             text = None if options.changes or options.only else path.read_text(encoding="utf-8")
             results.describe(where, suite, text or raw, cases, environment)
-            display(sweep.measure(), suite.name)
+            display(Run(suite, cases, crew, store, ledger, context).measure(), suite.name)
     return conclude(where)
 
 
-def _prepare(
-    suite: Suite,
-    cases: Sequence[Case],
-    crew: Crew,
-    store: Store,
-    environment: Environment,
-    files: Sequence[tuple[str, str]],
-    options: Options,
-) -> Run:
-    """The run of what the folder does not hold yet."""
-    protocol = Protocol()
-    known = _known(store, options, protocol, environment)
+def _invocation(files: Sequence[tuple[str, str]]) -> Invocation:
     named = {Path(path).name: content for path, content in files}
-    invocation = Invocation.now(["softbench", *sys.argv[1:]], named)
-    _warn_of_other_sources(known, invocation, store.folder)
-    return Run(
-        suite,
-        cases,
-        crew=crew,
-        store=store,
-        ledger=Ledger(known, suite.budget),
-        protocol=protocol,
-        environment=environment,
-        invocation=invocation,
-    )
+    return Invocation.now(["softbench", *sys.argv[1:]], named)
 
 
-def _known(
-    store: Store, options: Options, protocol: Protocol, environment: Environment
-) -> list[Record]:
+def _known(store: Store, options: Options, context: Context) -> list[Record]:
     """What is measured already by these rules on this machine; nothing if all is to be fresh."""
     if options.repair:
         note(f"{records.repair(store.folder)} damaged lines set aside")
     found = records.latest(records.read(store.folder))
-    mine = (protocol.id, environment.id)
+    mine = (context.protocol.id, context.environment.id)
     known = [record for record in found if (record.protocol, record.environment) == mine]
-    return [] if options.fresh else known
+    if options.fresh:
+        return []
+    _warn_of_other_sources(known, context.invocation, store.folder)
+    return known
 
 
 def _narrowed(suite: Suite, only: Sequence[str]) -> Suite:

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from softbench.inverse._precision import full_precision
 
@@ -21,7 +20,8 @@ from softbench.inverse._precision import full_precision
 def implicit_inverse(a_BHMM: Tensor, solve: Callable[[Tensor], Tensor]) -> Tensor:
     """`solve(a_BHMM)`, run without a graph, with the gradient -Xᵀ G Xᵀ.
 
-    A second derivative is refused: that of this formula would not be the solver's.
+    RuntimeError: a backward pass with create_graph=True, as a second derivative of this formula
+    would not be that of the solver.
     """
     return cast(Tensor, _ImplicitInverse.apply(a_BHMM, solve))  # type: ignore[no-untyped-call]
 
@@ -34,8 +34,10 @@ class _ImplicitInverse(torch.autograd.Function):
         return x_BHMM
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_BHMM: Tensor) -> tuple[Tensor, None]:
+        # once_differentiable would pass where `grad` is a constant, and drop a term unseen.
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            raise RuntimeError("the implicit gradient has no second one; use gradient='unrolled'")
         (x_BHMM,) = ctx.saved_tensors
         with full_precision(x_BHMM.device):
             return -(x_BHMM.mT @ grad_BHMM @ x_BHMM.mT), None

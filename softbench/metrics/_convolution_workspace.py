@@ -3,8 +3,8 @@
 PyTorch hands float32 convolutions on the CPU to oneDNN, which copies input and weight into layouts
 whose channels come in blocks as wide as the vector unit (16 with AVX-512, else 8), computes into an
 output of that kind, and copies it back; what does not lie contiguous is first made so. Few
-channels are thus padded to a whole block: the value
-convolution of two heads takes eight times the bytes of its values.
+channels are thus padded to a whole block: the value convolution of two heads takes eight times the
+bytes of its values.
 Not known, hence not in it: the scratch of single kernels, the pass over the weight's gradient
 (sometimes one blocked copy more, by kernel size), and the kernels for other types.
 """

@@ -2,8 +2,8 @@
 
 The same definition as peak_memory: the most bytes alive during one step, without those that lived
 before it. Nothing is computed, so a million tokens take as long as a hundred.
-CPU: agrees with the allocator's events within 2 % for programs of plain operators, and for the
-CPU flash attention through its workspace formula (float32; other kernels' workspace is unknown).
+CPU, float32: agrees with the allocator's events to a few bytes for plain operators, flash attention
+and most convolutions, these two through workspace formulas (see _workspace.py for what is missing).
 CUDA: kernel workspace and the allocator's rounding are not in it; never compared with a GPU yet.
 A fused attention is the CPU's flash operator on every device, whatever SDPA would choose there.
 """

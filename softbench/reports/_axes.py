@@ -13,30 +13,33 @@ from softbench.reports._units import steps_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARGIN = 0.09  # of the drawn span, above and below: room for the guides
-MOST_TICKS = 6
+BELOW, ABOVE = 0.18, 0.09  # of the drawn span: room for the guides and their names
+SHELF = 0.09  # room for one mark of unknown height at the upper edge
+MOST_TICKS = 8
 
 
 @dataclass(frozen=True)
 class Span:
-    """The limits of a logarithmic axis."""
+    """The limits of a logarithmic axis; above `roof` no tick stands, as no value does."""
 
     low: float
     high: float
+    roof: float = math.inf
 
     def at(self, fraction: float) -> float:
         """The value at `fraction` of the axis's length."""
         return self.low * math.pow(self.high / self.low, fraction)
 
 
-def height_span(points: Iterable[Point]) -> Span:
-    """The heights of all points and their intervals, with room above and below."""
+def height_span(points: Iterable[Point], shelves: int = 0) -> Span:
+    """The heights of all points and their intervals, with room below, above, and for shelves."""
     heights = [height for point in points for height in _heights(point) if height > 0]
     low, high = (min(heights), max(heights)) if heights else (1.0, 10.0)
     if high < 3 * low:  # a nearly flat panel still needs an axis to be read on
         low, high = low / 2, high * 2
     inner = Span(low, high)
-    return Span(inner.at(-MARGIN), inner.at(1 + MARGIN))
+    roof = inner.at(1 + ABOVE)
+    return Span(inner.at(-BELOW), inner.at(1 + ABOVE + SHELF * 1.3 * shelves), roof)
 
 
 def length_span(lengths: Sequence[int]) -> Span:
@@ -73,7 +76,7 @@ def height_ticks(span: Span, unit: str) -> list[float]:
     """Round values inside the span: powers of 10 (of 2 for bytes), thinned or refined to a few."""
     base = 2.0 if unit == "byte" else 10.0
     first = math.ceil(math.log(span.low, base) - 1e-9)
-    last = math.floor(math.log(span.high, base) + 1e-9)
+    last = math.floor(math.log(min(span.high, span.roof), base) + 1e-9)
     exponents = range(first, last + 1)
     if base == 10.0 and len(exponents) < 3:
         fine = [m * 10.0**e for e in range(first - 1, last + 1) for m in (1, 2, 5)]
@@ -92,7 +95,8 @@ def tick_label(value: float, unit: str) -> str:
     """A tick's value in the largest unit that keeps it at least 1."""
     steps = steps_of(unit)
     size, shown = next((step for step in reversed(steps) if value >= step[0] * 0.999), steps[0])
-    return f"{value / size:.3g} {shown}".strip()
+    scaled = value / size
+    return f"{scaled:,.0f} {shown}".strip() if scaled >= 1 else f"{scaled:.3g} {shown}".strip()
 
 
 def _heights(point: Point) -> list[float]:

@@ -47,6 +47,7 @@ def draw(group: Group, quantities: Sequence[str]) -> Figure:
     page = _page.arrange(len(group.modes), len(quantities), texts, _caption(group, shown, names))
     figure = Figure(figsize=(_page.WIDTH, page.height))
     _panels(figure, group, quantities, strokes, page)
+    _name_rows(figure, group, page)
     for handles, top, columns in zip(legends, page.legend_tops, page.legend_columns, strict=True):
         _legend(figure, handles, top, columns)
     figure.text(_page.EDGE / _page.WIDTH, _page.EDGE / page.height, page.notes, va="bottom")
@@ -71,22 +72,32 @@ def _panels(
     strokes: Mapping[Series, _style.Stroke],
     page: _page.Page,
 ) -> None:
+    lengths = sorted({point.seq_len for point in group.points})
     for column, quantity in enumerate(quantities):
         every = [point for point in group.points if point.quantity == quantity]
-        up = _axes.height_span(every)  # shared by the rows, so that modes can be compared
-        lengths = sorted({point.seq_len for point in group.points})
+        # One span for all rows, so that the modes can be compared.
+        up = _axes.height_span(every, _panel.shelves(every))
         for row, mode in enumerate(group.modes):
             axes = figure.add_axes(page.boxes[row][column])
             points = [point for point in every if point.mode == mode]
             _panel.draw(axes, points, strokes, up, lengths, every[0].unit)
-            if row == 0:
-                axes.set_title(quantity_name(quantity))
-            if row == len(group.modes) - 1:
-                axes.set_xlabel("tokens N")
-            else:
-                axes.tick_params(labelbottom=False)
-            if column == 0:
-                axes.set_ylabel(MODE[mode])
+            axes.set_title(quantity_name(quantity) if row == 0 else "")
+            last = row == len(group.modes) - 1
+            axes.set_xlabel("tokens N" if last else "")
+            axes.tick_params(labelbottom=last)
+
+
+def _name_rows(figure: Figure, group: Group, page: _page.Page) -> None:
+    for mode, (first, *_) in zip(group.modes, page.boxes, strict=True):
+        middle = first[1] + first[3] / 2
+        figure.text(
+            1.5 * _page.EDGE / _page.WIDTH,
+            middle,
+            MODE[mode],
+            rotation=90,
+            va="center",
+            fontsize=_style.POINT_SIZE + 1,
+        )
 
 
 def _legend(figure: Figure, handles: Sequence[Line2D], top: float, columns: int) -> None:

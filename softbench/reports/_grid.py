@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from softbench.case import Mode
 from softbench.reports._groups import Group
-from softbench.reports._labels import QUANTITY, STATUS, labels, quantity_name
+from softbench.reports._labels import QUANTITY, STATUS, labels, order, quantity_name
 from softbench.reports._points import Point
 from softbench.reports._units import column_unit, decimals_of, human, number
 from softbench.statistics.best import clear_best
@@ -43,7 +43,7 @@ def grid(group: Group, mode: Mode) -> Grid:
     names = labels(group.series)
     found = {(p.seq_len, names[p.series], p.quantity): p for p in points}
     best = _best(points)
-    places = sorted({(p.seq_len, p.series) for p in points})
+    places = sorted({(p.seq_len, p.series) for p in points}, key=lambda at: (at[0], order(at[1])))
     rows = []
     for seq_len, series in places:
         cells = [found.get((seq_len, names[series], quantity)) for quantity in columns]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from softbench.case import Mode, Record
+from softbench.reports._labels import order
 from softbench.reports._points import Point, Series, points
 
 MODES: tuple[Mode, ...] = ("forward", "forward_backward")
@@ -35,8 +36,8 @@ class Group:
 
     @property
     def series(self) -> list[Series]:
-        """The lines, mechanism by mechanism."""
-        return sorted({point.series for point in self.points})
+        """The lines, the core six first."""
+        return sorted({point.series for point in self.points}, key=order)
 
     @property
     def modes(self) -> list[Mode]:

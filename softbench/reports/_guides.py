@@ -10,12 +10,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from softbench.reports._axes import MARGIN, Span
+from softbench.reports._axes import Span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GREY = "#8A8A8A"
+GAP = 0.04  # of the panel, between a guide and the series it runs beside
 NAMES = {1: "∝ N", 2: "∝ N²"}
 
 
@@ -25,7 +26,7 @@ def draw(axes: Axes, across: Span, up: Span, ends: Sequence[tuple[int, float]]) 
         return
     last = max(length for length, _ in ends)
     heights = [height for length, height in ends if length == last]
-    gap = (up.high / up.low) ** (MARGIN / 2)
+    gap = up.at(GAP) / up.low
     _guide(axes, across, up, power=1, anchor=(last, min(heights) / gap))
     _guide(axes, across, up, power=2, anchor=(last, max(heights) * gap))
 
@@ -42,7 +43,7 @@ def _guide(axes: Axes, across: Span, up: Span, *, power: int, anchor: tuple[int,
 
 def _place(line: Sequence[tuple[float, float]], up: Span) -> tuple[float, float] | None:
     """Far right on the line, where its name still fits inside the panel."""
-    room = [(x, y) for x, y in line[:45] if up.at(0.1) < y < up.at(0.86)]
+    room = [(x, y) for x, y in line[:49] if up.at(0.09) < y < up.at(0.86)]
     return room[-1] if room else None
 
 

@@ -50,6 +50,12 @@ def quantity_name(quantity: str) -> str:
     return QUANTITY.get(quantity, quantity.replace("_", " ").capitalize())
 
 
+def order(one: Series) -> tuple[int, Series]:
+    """A sorting key: the core six in their usual order, then the others by name."""
+    usual = list(DISPLAY)
+    return (usual.index(one.attention) if one.attention in usual else len(usual), one)
+
+
 def labels(series: Sequence[Series]) -> dict[Series, str]:
     """A short and different name for each of `series`."""
     alike: dict[str, list[Series]] = defaultdict(list)

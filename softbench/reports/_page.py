@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH = 7.0  # the text width of a paper
-LEFT, RIGHT, TOP = 0.68, 0.18, 0.24
+LEFT, RIGHT, TOP = 0.76, 0.18, 0.24
 BETWEEN, UNDER_ROW, UNDER_PANELS = 0.62, 0.16, 0.42
-LEGEND_ROW, NOTE_ROW, EDGE = 0.165, 0.125, 0.06
-LETTER = 0.062  # the mean width of a letter in the legend
-HANDLE = 0.55  # a legend's line, and the gap to the next entry
+LEGEND_ROW, LEGEND_GAP, NOTE_ROW, EDGE = 0.143, 0.06, 0.125, 0.06
+LETTER = 0.06  # the mean width of a letter in the legend
+HANDLE = 0.58  # a legend's line, and the gap to the next entry
+
+
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Page:
     """Sizes and positions of one figure; boxes are (left, bottom, width, height) in fractions."""
 
     height: float
-    boxes: tuple[tuple[tuple[float, float, float, float], ...], ...]
+    boxes: tuple[tuple[Box, ...], ...]
     legend_tops: tuple[float, ...]
     legend_columns: tuple[int, ...]
     notes: str
@@ -34,31 +37,42 @@ def arrange(
     rows: int, columns: int, legends: Sequence[Sequence[str]], notes: Sequence[str]
 ) -> Page:
     """The page for a grid of panels, legends under each other, and notes wrapped below."""
-    text = "\n".join(line for note in notes if note for line in textwrap.wrap(note, width=126))
-    wide = (WIDTH - LEFT - RIGHT - (columns - 1) * BETWEEN) / columns
-    high = min(1.08 * wide, 2.6)
+    text = "\n".join(line for note in notes for line in textwrap.wrap(note, width=126))
     per_row = [legend_columns(entries) for entries in legends]
-    legend_rows = [math.ceil(len(e) / n) for e, n in zip(legends, per_row, strict=True)]
-    below = sum(legend_rows) * LEGEND_ROW + (text.count("\n") + 1) * NOTE_ROW + 2 * EDGE
+    deep = [_legend_height(e, n) for e, n in zip(legends, per_row, strict=True)]
+    below = sum(deep) + (text.count("\n") + 1) * NOTE_ROW + 2 * EDGE
     bottom = below + UNDER_PANELS
-    height = TOP + rows * high + (rows - 1) * UNDER_ROW + bottom
-    boxes = tuple(
-        tuple(
-            (
-                (LEFT + column * (wide + BETWEEN)) / WIDTH,
-                (bottom + (rows - 1 - row) * (high + UNDER_ROW)) / height,
-                wide / WIDTH,
-                high / height,
-            )
-            for column in range(columns)
-        )
-        for row in range(rows)
-    )
-    tops = tuple((below - sum(legend_rows[:i]) * LEGEND_ROW) / height for i in range(len(legends)))
+    height = TOP + rows * _panel(columns)[1] + (rows - 1) * UNDER_ROW + bottom
+    tops = tuple((below - sum(deep[:i])) / height for i in range(len(legends)))
+    boxes = _boxes(rows, columns, bottom, height)
     return Page(height, boxes, tops, tuple(per_row), text)
 
 
+def _boxes(rows: int, columns: int, bottom: float, height: float) -> tuple[tuple[Box, ...], ...]:
+    wide, high = _panel(columns)
+    lefts = [LEFT + column * (wide + BETWEEN) for column in range(columns)]
+    bottoms = [bottom + row * (high + UNDER_ROW) for row in reversed(range(rows))]
+    return tuple(
+        tuple((left / WIDTH, low / height, wide / WIDTH, high / height) for left in lefts)
+        for low in bottoms
+    )
+
+
+def _panel(columns: int) -> tuple[float, float]:
+    """Width and height of one panel."""
+    wide = (WIDTH - LEFT - RIGHT - (columns - 1) * BETWEEN) / columns
+    return wide, min(1.08 * wide, 2.6)
+
+
+def _legend_height(entries: Sequence[str], columns: int) -> float:
+    return math.ceil(len(entries) / columns) * LEGEND_ROW + LEGEND_GAP if entries else 0.0
+
+
 def legend_columns(entries: Sequence[str]) -> int:
-    """As many columns as the longest entry lets stand side by side."""
-    longest = max(map(len, entries), default=1) * LETTER + HANDLE
-    return max(1, min(len(entries), int((WIDTH - 0.2) / longest)))
+    """As many columns as stand side by side in the page's width; entries fill column by column."""
+    for columns in range(len(entries), 1, -1):
+        rows = math.ceil(len(entries) / columns)
+        filled = [entries[i : i + rows] for i in range(0, len(entries), rows)]
+        if sum(max(map(len, column)) * LETTER + HANDLE for column in filled) < WIDTH:
+            return columns
+    return 1

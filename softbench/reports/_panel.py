@@ -8,7 +8,7 @@ is not known. Calls too few for an interval are drawn one by one as dots.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +55,10 @@ def mark(stroke: Stroke) -> dict[str, Any]:
     return {
         "color": stroke.look.colour,
         "marker": stroke.look.marker,
-        "markersize": MARKER_SIZE,
-        "markeredgewidth": 0.8,
+        # A larger hollow mark lies beneath a filled one: both show where two series coincide.
+        "markersize": MARKER_SIZE + (2.0 if hollow else 0),
+        "zorder": 2.8 if hollow else 3,
+        "markeredgewidth": 0.7 if hollow else 0.3,
         "fillstyle": "full" if hollow else stroke.fill,
         "markerfacecolor": "white" if hollow else stroke.look.colour,
         "markerfacecoloralt": "white",
@@ -87,9 +89,7 @@ def _line(axes: Axes, points: Sequence[Point], stroke: Stroke) -> None:
     known = [(p.seq_len, _positive(p.height)) for p in shown if not unknown(p)]
     colour = stroke.look.colour
     axes.plot(*_columns(known), color=colour, linewidth=0.6, linestyle=":", zorder=2)
-    axes.plot(
-        lengths, measured, linewidth=LINE_WIDTH, linestyle=stroke.dash, zorder=3, **mark(stroke)
-    )
+    axes.plot(lengths, measured, linewidth=LINE_WIDTH, linestyle=stroke.dash, **mark(stroke))
     for point in shown:
         _doubt(axes, point, colour)
         if not point.estimate and point.predicted is not None:
@@ -117,7 +117,7 @@ def _edge(axes: Axes, unknown: Sequence[Point], strokes: Mapping[Series, Stroke]
     hanging: dict[int, int] = defaultdict(int)
     up = axes.get_xaxis_transform()
     for point in unknown:
-        top = 1.0 - 0.085 * hanging[point.seq_len]
+        top = 1.0 - _axes.SHELF * hanging[point.seq_len]
         hanging[point.seq_len] += 1
         colour = strokes[point.series].look.colour
         style = failure(point.status, colour)
@@ -129,6 +129,12 @@ def _edge(axes: Axes, unknown: Sequence[Point], strokes: Mapping[Series, Stroke]
 def unknown(point: Point) -> bool:
     """Whether nothing says how high the point stands."""
     return point.status != "unsupported" and point.height is None
+
+
+def shelves(points: Sequence[Point]) -> int:
+    """How many marks of unknown height hang at one place, at most."""
+    places = Counter((point.mode, point.seq_len) for point in points if unknown(point))
+    return max(places.values(), default=0)
 
 
 def _positive(height: float | None) -> float:

@@ -46,7 +46,7 @@ CORE = {
     "soft_norm": Look("#E8AE20", "^"),
 }
 SPARE_COLOURS = ("#7B3294", "#CC79A7", "#6B6B00", "#8C564B", "#707070")
-SPARE_MARKERS = ("<", "p", "h", "d", "8", "H", "*")
+SPARE_MARKERS = ("<", "p", "d", "X", "*")
 DASHES: tuple[Dash, ...] = (
     (0, ()),
     (0, (4, 1.6)),
@@ -81,7 +81,7 @@ def strokes(series: Sequence[Series]) -> dict[Series, Stroke]:
         drawn[one] = Stroke(
             look(one.attention), DASHES[slot % len(DASHES)], FILLS[slot % len(FILLS)]
         )
-    return drawn
+    return {one: drawn[one] for one in series}
 
 
 def _place(backend: str) -> int:

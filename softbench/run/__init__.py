@@ -1,7 +1,7 @@
 """Gives blocks of cases to workers, resumes, turns every way a case can go into a Record."""
 
 from softbench.run.crew import Crew, WorkerLost
-from softbench.run.driver import Progress, Run
+from softbench.run.driver import Context, Progress, Run
 from softbench.run.ledger import Ledger
 
-__all__ = ["Crew", "Ledger", "Progress", "Run", "WorkerLost"]
+__all__ = ["Context", "Crew", "Ledger", "Progress", "Run", "WorkerLost"]

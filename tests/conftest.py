@@ -1,0 +1,101 @@
+"""What tests share: golden values, the runtime check of shape suffixes, and one torch thread."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+Golden = Callable[[str, str], dict[str, Tensor]]
+ShapeChecker = Callable[[], AbstractContextManager[list[str]]]
+CHECKED_ROOMS = ("softbench/attention/", "softbench/inverse/")
+
+
+@pytest.fixture
+def golden() -> Golden:
+    """Read one case of a golden file as float64 tensors, by the source's own array names."""
+
+    def read(file: str, case: str) -> dict[str, Tensor]:
+        path = Path(__file__).parent / "goldens" / f"{file}.npz"
+        with np.load(path, allow_pickle=False) as arrays:
+            names = [name for name in arrays.files if name.startswith(f"{case}/")]
+            return {
+                name.removeprefix(f"{case}/"): torch.from_numpy(arrays[name]).double()
+                for name in names
+            }
+
+    return read
+
+
+@pytest.fixture
+def golden_meta() -> Callable[[str], Any]:
+    """Read what a golden file says of itself: how it was made, and each case's options."""
+
+    def read(file: str) -> Any:
+        path = Path(__file__).parent / "goldens" / f"{file}.npz"
+        with np.load(path, allow_pickle=False) as arrays:
+            return json.loads(str(arrays["__meta__"]))
+
+    return read
+
+
+@pytest.fixture
+def checked_shapes() -> ShapeChecker:
+    """A context that lists every local of the mechanisms that is not shaped as its name says."""
+    return _checked_shapes
+
+
+@pytest.fixture(autouse=True)
+def _shape_suffixes_hold(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In tests of mechanisms and solvers, shape suffixes are held at run time."""
+    if request.path.parent.name not in ("attention", "inverse"):
+        yield
+        return
+    with _checked_shapes() as broken:
+        yield
+    assert not broken, "\n".join(broken)
+
+
+@contextmanager
+def _checked_shapes() -> Iterator[list[str]]:
+    broken: list[str] = []
+
+    def on_event(frame: FrameType, event: str, _: Any) -> None:
+        filename = frame.f_code.co_filename
+        if event == "return" and any(room in filename for room in CHECKED_ROOMS):
+            broken.extend(_misnamed(frame))
+
+    before = sys.getprofile()
+    sys.setprofile(on_event)
+    try:
+        yield broken
+    finally:
+        sys.setprofile(before)
+
+
+def _misnamed(frame: FrameType) -> Iterator[str]:
+    """Locals whose suffix has not one letter a dimension, or a letter that means two sizes."""
+    sizes: dict[str, int] = {}
+    for name, value in frame.f_locals.items():
+        suffix = re.search(r"_([A-Z][A-Z1]*)$", name)
+        if not isinstance(value, Tensor) or suffix is None:
+            continue
+        letters = suffix[1]
+        where = f"{frame.f_code.co_name}: {name} is {list(value.shape)}"
+        if len(letters) != value.ndim:
+            yield where
+            continue
+        for letter, size in zip(letters, value.shape, strict=True):
+            expected = 1 if letter == "1" else sizes.setdefault(letter, size)
+            if size != expected:
+                yield f"{where}, but {letter} is {expected}"
