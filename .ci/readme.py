@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """Run the commands of a Markdown file: each ```bash block right below `<!-- run by ci -->`.
 
-Blocks run in order, each in its own bash that stops at the first failure, in the folder of the
-file and with .venv/bin first on PATH. Only the standard library is used.
+Blocks run in order, each in its own bash that stops at the first failure, with .venv/bin first on
+PATH. They share a scratch copy of the file's folder, so that what they write stays out of the
+checkout. Only the standard library is used.
 """
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 MARK = "<!-- run by ci -->"
+NOT_COPIED = (".venv", ".git", ".*_cache", "__pycache__", "results", "build", "dist", "*.egg-info")
 
 
 def blocks(text: str) -> list[str]:
@@ -31,12 +35,23 @@ def _block_below(lines: list[str], mark: int) -> str:
     return "\n".join(lines[start + 1 : lines.index("```", start + 1)])
 
 
-def run(block: str, folder: Path) -> int:
-    """Show a block, run it in `folder` and return bash's exit status."""
+def run(block: str, scratch: Path, programs: Path) -> int:
+    """Show a block, run it in `scratch` with `programs` found first, return bash's status."""
     print("\n".join(f"$ {line}" for line in block.splitlines()), flush=True)
-    path = f"{folder / '.venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    path = f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     command = ["bash", "-euo", "pipefail", "-c", block]
-    return subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}).returncode
+    return subprocess.run(command, cwd=scratch, env={**os.environ, "PATH": path}).returncode
+
+
+def run_all(marked: list[str], folder: Path) -> int:
+    """The number of the first block that fails in a copy of `folder`, or 0."""
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary) / folder.name
+        shutil.copytree(folder, scratch, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        for number, block in enumerate(marked, 1):
+            if run(block, scratch, folder / ".venv" / "bin"):
+                return number
+    return 0
 
 
 def main() -> int:
@@ -47,11 +62,10 @@ def main() -> int:
     except ValueError as error:
         print(f"{readme.name}: {error}", file=sys.stderr)
         return 1
-    for number, block in enumerate(marked, 1):
-        if status := run(block, readme.parent):
-            print(f"{readme.name}: block {number} failed with status {status}", file=sys.stderr)
-            return 1
-    print(f"{readme.name}: {len(marked)} blocks ran")
+    if failed := run_all(marked, readme.parent):
+        print(f"{readme.name}: block {failed} of {len(marked)} failed", file=sys.stderr)
+        return 1
+    print(f"{readme.name}: all {len(marked)} marked blocks ran")
     return 0
 
 

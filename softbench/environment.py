@@ -17,6 +17,7 @@ from pathlib import Path
 from softbench import __version__
 from softbench.case import Value, content_hash
 
+CODE = ("softbench", "pyproject.toml")
 LIBRARIES = ("torch", "triton", "numpy", "timm", "fvcore")
 
 
@@ -159,7 +160,10 @@ def _git(*arguments: str) -> str | None:
         return None
     try:
         told = subprocess.run(
-            ["git", "-C", str(package.parent), *arguments], capture_output=True, text=True
+            ["git", "-C", str(package.parent), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
         )
     except FileNotFoundError:
         return None
@@ -167,6 +171,15 @@ def _git(*arguments: str) -> str | None:
 
 
 def _dirty() -> str | None:
-    """A hash of the uncommitted change to the code that measures; None where there is none."""
-    difference = _git("diff", "HEAD", "--", "softbench", "pyproject.toml")
-    return hashlib.sha256(difference.encode()).hexdigest()[:12] if difference else None
+    """A hash of the uncommitted change to the code that measures; None where there is none.
+
+    A file that git does not know yet, such as a mechanism just dropped in, is a change too.
+    """
+    difference = _git("diff", "HEAD", "--", *CODE)
+    new = _git("ls-files", "--others", "--exclude-standard", "--full-name", "--", *CODE)
+    if not difference and not new:
+        return None
+    changed = hashlib.sha256((difference or "").encode())
+    for name in (new or "").splitlines():
+        changed.update(name.encode() + b"\0" + (Path(__file__).parents[1] / name).read_bytes())
+    return changed.hexdigest()[:12]

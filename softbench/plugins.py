@@ -102,8 +102,7 @@ def file_hash(path: Path) -> str:
 
 
 def _folder(room: str) -> dict[str, Path]:
-    files = (Path(__file__).parent / room).glob("*.py")
-    return {file.stem: file for file in files if not file.stem.startswith("_")}
+    return {file.stem: file for file in (Path(__file__).parent / room).glob("*.py")}
 
 
 def _installed(room: str) -> dict[str, EntryPoint]:

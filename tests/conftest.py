@@ -1,4 +1,4 @@
-"""What tests share: golden values, the runtime check of shape suffixes, and one torch thread."""
+"""What tests share: golden values, shape suffixes held at run time, a recorder of operators."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 Golden = Callable[[str, str], dict[str, Tensor]]
 ShapeChecker = Callable[[], AbstractContextManager[list[str]]]
+OperatorRecorder = Callable[[], AbstractContextManager[list[tuple[str, Any]]]]
 CHECKED_ROOMS = ("softbench/attention/", "softbench/inverse/")
 
 
@@ -64,6 +66,28 @@ def _shape_suffixes_hold(request: pytest.FixtureRequest) -> Iterator[None]:
     with _checked_shapes() as broken:
         yield
     assert not broken, "\n".join(broken)
+
+
+@pytest.fixture
+def recorded_operators() -> OperatorRecorder:
+    """A context that lists the name and the result of every operator that torch dispatches."""
+    return _recorded_operators
+
+
+@contextmanager
+def _recorded_operators() -> Iterator[list[tuple[str, Any]]]:
+    calls: list[tuple[str, Any]] = []
+
+    class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            result = func(*args, **(kwargs or {}))
+            calls.append((func.overloadpacket.__name__, result))
+            return result
+
+    with Recorder():  # type: ignore[no-untyped-call]
+        yield calls
 
 
 @contextmanager

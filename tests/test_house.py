@@ -1,7 +1,8 @@
 """The house rules that a machine can hold: who imports whom, what starts light, how long it is.
 
-Mutants seen red: a report importing `run`, `import torch` at the top of cli, suite and records,
-a function of 41 lines, a file of 201.
+Mutants seen red: a report importing `run` or `worker`, a room outside the table, `import torch` in
+records, in a function of statistics and at the top of cli, pandas at the top of cli, numpy in
+case, a function of 41 lines, a file of 201.
 """
 
 import ast

@@ -1,6 +1,6 @@
 """What leaves the house: a wheel with every room and suite inside, texts without machine paths.
 
-Mutants seen red: suites left out of package_data, `find_packages` narrowed to the top, a licence
+Mutants seen red: suites left out of `packages` or of `package_data`, rooms not found, a licence
 missing, an unpinned dependency, a home folder in a docstring, a package index in a comment.
 """
 

@@ -49,10 +49,17 @@ def test_the_files_of_a_folder_are_its_names() -> None:
 
 
 @pytest.mark.parametrize("room", plugins.ROOMS)
-def test_helpers_are_no_plugins(room: str) -> None:
+def test_helpers_are_no_plugins_even_once_imported(room: str) -> None:
+    plugins.load("inverse", "newton")
+    assert "softbench.inverse._implicit" in sys.modules
     assert not [name for name in plugins.names(room) if name.startswith("_")]
     with pytest.raises(plugins.UnknownNameError):
         plugins.load(room, "__init__")
+
+
+def test_what_stands_inside_a_plugin_is_no_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "softbench.inverse.given.inner", sys)
+    assert "given.inner" not in plugins.names("inverse")
 
 
 def test_a_plugin_is_loaded_by_name() -> None:
@@ -99,7 +106,10 @@ def test_a_file_is_adopted_once(given: Path, tmp_path: Path) -> None:
     assert plugins.load("inverse", "given") is first
 
 
-def test_a_file_of_the_folder_is_what_it_is_already() -> None:
+def test_a_file_of_the_folder_is_a_member_before_it_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "softbench.inverse.newton", raising=False)
     newton = Path(plugins.__file__).parent / "inverse" / "newton.py"
     assert plugins.adopt(newton) == ("inverse", "newton")
 

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from click import ClickException, UsageError
-from click.exceptions import Abort
 
 from softbench import __version__
+from softbench.cli.ending import BadInputError, exit_code
 
 app = typer.Typer(
     help="The complexity and efficiency benchmarking suite for attention.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -28,39 +26,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine t
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 fine, 2 usage, 4 errors, 130 interrupted."""
-    try:
-        code = app(standalone_mode=False)
-    except ClickException as error:
-        code = _one_line(error.format_message(), error.exit_code)
-    except (KeyboardInterrupt, Abort):
-        code = _one_line("interrupted; the same command goes on where this one stopped", 130)
-    except BrokenPipeError:  # `softbench list attention | head -1`
-        sys.stderr.close()
-        code = 0
-    except Exception as error:
-        known = _code_of(error)
-        if known is None:
-            raise
-        code = _one_line(str(error), known)
-    raise SystemExit(code or 0)
-
-
-def _one_line(message: str, code: int) -> int:
-    print(f"softbench: {' '.join(message.split())}", file=sys.stderr)
-    return code
-
-
-def _code_of(error: Exception) -> int | None:
-    """The exit code of an error that is explained in one line; None for a defect of ours."""
-    from softbench.plugins import UnknownNameError
-    from softbench.records import RecordsError
-    from softbench.run import WorkerLost
-    from softbench.suite import SuiteError
-
-    if isinstance(error, UnknownNameError | RecordsError | SuiteError):
-        return 2
-    return 4 if isinstance(error, WorkerLost) else None
+    """Run the command line; without arguments it explains itself."""
+    raise SystemExit(exit_code(lambda: app(sys.argv[1:] or ["--help"], standalone_mode=False)))
 
 
 def _adopt(files: list[Path]) -> None:
@@ -70,7 +37,7 @@ def _adopt(files: list[Path]) -> None:
         try:
             plugins.adopt(file)
         except (ValueError, OSError) as error:
-            raise UsageError(str(error)) from None
+            raise BadInputError(str(error)) from None
 
 
 def _version(wanted: bool) -> None:
@@ -104,15 +71,16 @@ def run(
     fresh: Annotated[bool, typer.Option(help="Measure again what is recorded already.")] = False,
     repair: Annotated[bool, typer.Option(help="Set damaged lines of the records aside.")] = False,
 ) -> None:
-    """Measure a suite and draw its reports; what is recorded already is not measured again.
+    """Measure a suite and draw its reports.
 
-    Ends with code 0 if every case ended in ok, unsupported, skipped, out_of_memory or timeout,
-    4 if any ended in an error, 2 on bad input, 130 if interrupted.
+    What is recorded already is not measured again. Ends with code 0 if every case ended in ok,
+    unsupported, skipped, out_of_memory or timeout, 4 if any ended in an error, 2 on bad input, 130
+    if interrupted.
     """
     from softbench.cli.running import Options, run_suite
 
     _adopt(plugin)
-    changes = [*changes, *([f"device={device}"] if device else [])]
+    changes = [*changes, *([] if device is None else [f"device={device}"])]
     options = Options(out, only, changes, executor, plugin, fresh=fresh, repair=repair)
     raise typer.Exit(run_suite(suite, options))
 
@@ -123,13 +91,15 @@ def list_room(
     plugin: PluginFiles = [],
     as_json: AsJson = False,
 ) -> None:
-    """Print what a room holds, one line each, without importing any of it."""
+    """Print what a room holds, one line each.
+
+    Nothing in softbench's own rooms is imported for it.
+    """
     from softbench import plugins, suite
 
     _adopt(plugin)
     rooms = (*plugins.ROOMS, "suites")
-    if room not in rooms:
-        raise plugins.UnknownNameError(f"no room {room!r}; {plugins.did_you_mean(room, rooms)}")
+    _refuse_unknown_room(room, rooms)
     if room == "suites":
         found = {name: suite.first_comment(path) for name, path in suite.packaged().items()}
     else:
@@ -143,7 +113,10 @@ def report(
     name: Annotated[list[str], typer.Option("--report", help="Only this report.")] = [],
     plugin: PluginFiles = [],
 ) -> None:
-    """Draw the reports of recorded results again, without torch and without measuring."""
+    """Draw the reports of recorded results again.
+
+    Nothing is measured, and torch is not needed.
+    """
     from softbench.cli.folder import draw, results_below
 
     _adopt(plugin)
@@ -158,11 +131,15 @@ def check(
     room: Annotated[str, typer.Option(help="Its room, where two rooms have the name.")] = "",
     plugin: PluginFiles = [],
 ) -> None:
-    """Hold a plugin to its room's contract; code 4 and one line a problem where it falls short."""
+    """Hold a plugin to its room's contract.
+
+    Ends with code 4 and one line a problem where it falls short.
+    """
     from softbench import contract, plugins
 
     _adopt(plugin)
     room = room or plugins.room_of(name)
+    _refuse_unknown_room(room, tuple(plugins.ROOMS))
     problems = contract.problems(room, name)
     for problem in problems:
         print(f"{room} {name}: {problem}")
@@ -176,7 +153,10 @@ def export(
     folder: Annotated[Path, typer.Argument(help="A results folder.")],
     form: Annotated[str, typer.Option("--format", help="csv or json.")] = "csv",
 ) -> None:
-    """Print the records of a results folder: one row a raw value (csv) or one array (json)."""
+    """Print the records of a results folder.
+
+    csv has one row a raw value, json one array.
+    """
     from softbench import plugins, records
     from softbench.cli.folder import results_below
 
@@ -185,6 +165,13 @@ def export(
         raise plugins.UnknownNameError(f"no format {form!r}; {near}")
     found = [record for results in results_below(folder) for record in records.read(results)]
     records.export(found, sys.stdout, form)
+
+
+def _refuse_unknown_room(room: str, rooms: tuple[str, ...]) -> None:
+    from softbench import plugins
+
+    if room not in rooms:
+        raise plugins.UnknownNameError(f"no room {room!r}; {plugins.did_you_mean(room, rooms)}")
 
 
 def _print(found: dict[str, Any], as_json: bool) -> None:

@@ -51,14 +51,14 @@ def conclude(folder: Path) -> int:
 
 def _bar(events: Iterable[Progress], title: str, console: Console) -> None:
     columns = (
-        TextColumn(title),
+        TextColumn("{task.fields[title]}", markup=False),  # a file's name may hold any sign
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TextColumn("{task.fields[left]}"),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     with Bar(*columns, console=console, auto_refresh=False, transient=True) as bar:
-        task = bar.add_task("starting", total=None, left="")
+        task = bar.add_task("starting", total=None, title=title, left="")
         for now in events:
             bar.update(task, total=now.total, completed=now.done, description=now.doing)
             bar.update(task, left=_left(now), refresh=True)

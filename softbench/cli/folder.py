@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ def results_below(folder: Path) -> list[Path]:
     """The folders with records at or below `folder`. Raises RecordsError if there are none."""
     found = sorted(file.parent for file in folder.rglob(records.FILE))
     if not found:
-        why = "no such folder" if not folder.is_dir() else f"no {records.FILE} in it or below it"
+        why = f"no {records.FILE} in it or below it" if folder.is_dir() else "no such folder"
         raise RecordsError(f"{folder}: {why}; `softbench run SUITE` makes one")
     return found
 
@@ -32,11 +33,19 @@ def draw(folder: Path, wanted: Sequence[str] = ()) -> list[Path]:
     shown, named = selection(folder)
     if not shown:
         raise RecordsError(f"{folder}: no record of the suite's cells to draw")
-    return [
-        path
-        for name in wanted or named
-        for path in plugins.load("reports", name).render(shown, folder)
-    ]
+    return [path for name in wanted or named for path in _render(name, shown, folder)]
+
+
+def _render(name: str, shown: Sequence[Record], folder: Path) -> list[Path]:
+    """The files of one report. Raises RecordsError if it has nothing to draw or cannot write."""
+    report = plugins.load("reports", name)
+    try:
+        files: list[Path] = report.render(shown, folder)
+    except ValueError as error:
+        raise RecordsError(f"{folder}: report {name}: {error}") from None
+    except OSError as error:
+        raise RecordsError(f"cannot write {error.filename or folder}: {error.strerror}") from None
+    return files
 
 
 def selection(folder: Path) -> tuple[list[Record], list[str]]:
@@ -44,9 +53,14 @@ def selection(folder: Path) -> tuple[list[Record], list[str]]:
     found = records.latest(records.of_newest_protocol(records.read(folder)))
     if not (folder / CELLS).exists():
         return found, plugins.names("reports")
-    told = json.loads((folder / CELLS).read_text())
-    present = set(told["cases"])
-    return [record for record in found if record.case.id in present], told["reports"]
+    try:
+        told = json.loads((folder / CELLS).read_bytes())
+        present, named = set(told["cases"]), list(told["reports"])
+    except (ValueError, KeyError, TypeError):
+        raise RecordsError(
+            f"{folder / CELLS}: not as softbench wrote it; `softbench run SUITE` writes it again"
+        ) from None
+    return [record for record in found if record.case.id in present], named
 
 
 def describe(
@@ -61,18 +75,28 @@ def describe(
     The cells keep out of the figures what was recorded before a suite was edited.
     """
     text = source if isinstance(source, str) else yaml.safe_dump(source, sort_keys=False)
-    (folder / "suite.yaml").write_text(text, encoding="utf-8")
+    _write(folder / "suite.yaml", text)
     cells = {"cases": [case.id for case in cases], "reports": suite.reports}
     _write_json(folder / CELLS, cells)
     _write_json(folder / "environment.json", environment.model_dump(mode="json"))
 
 
 def invocations(folder: Path) -> list[Invocation]:
-    """Every invocation that measured into the folder."""
+    """Every invocation that measured into the folder, but for lines that are damaged."""
     path = folder / "invocations.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [Invocation.model_validate_json(line) for line in lines]
+    found = []
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError):
+            found.append(Invocation.model_validate_json(line))
+    return found
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing, whenever a kill falls."""
+    whole = path.with_name(f"{path.name}.new")
+    whole.write_text(text, encoding="utf-8")
+    whole.replace(path)

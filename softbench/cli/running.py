@@ -114,7 +114,7 @@ def _check_devices(cases: Sequence[Case], environment: Environment) -> None:
 def _warn_of_other_sources(known: Sequence[Record], now: Invocation, folder: Path) -> None:
     """Records of other code are reused, but not silently."""
     sources = {past.id: past.source for past in results.invocations(folder)}
-    others = [r for r in known if sources.get(r.invocation, now.source) != now.source]
+    others = [r for r in known if sources.get(r.invocation) != now.source]
     if others:
         note(
             f"{len(others)} of {len(known)} records were measured by other code (another commit, "

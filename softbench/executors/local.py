@@ -33,7 +33,8 @@ class LocalWorker:
         self._doing.touch()
         self._stderr = (Path(self._folder.name) / "stderr").open("w+b")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "softbench.worker", "--doing", str(self._doing)],
+            # -P: a random.py in the folder where softbench is called is not the worker's.
+            [sys.executable, "-P", "-m", "softbench.worker", "--doing", str(self._doing)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,

@@ -28,7 +28,7 @@ DOTS_PER_INCH = 300
 def save(group: Group, quantities: Sequence[str], stem: Path) -> list[Path]:
     """Write the figure of `group` as stem.pdf, stem.svg and stem.png; returns their paths."""
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in METADATA]
-    with _own_settings():
+    with own_settings():
         figure = draw(group, quantities)
         for path, metadata in zip(paths, METADATA.values(), strict=True):
             figure.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)
@@ -55,7 +55,7 @@ def draw(group: Group, quantities: Sequence[str]) -> Figure:
 
 
 @contextmanager
-def _own_settings() -> Iterator[None]:
+def own_settings() -> Iterator[None]:
     """Our settings on top of matplotlib's own defaults, whatever the user's matplotlibrc says."""
     import matplotlib
 
@@ -136,8 +136,12 @@ def _series_handles(
 def _failure_handles(shown: Sequence[Point]) -> list[Line2D]:
     """What the marks of unmeasured cells mean, for the kinds that occur."""
     kinds = {point.status for point in shown}
+    known = {point.status for point in shown if not _panel.unknown(point)}
     handles = [
-        _handle(label=f"{STATUS[kind]}, at its predicted value", **_panel.failure(kind, "#404040"))
+        _handle(
+            label=STATUS[kind] + (", at its predicted value" if kind in known else ""),
+            **_panel.failure(kind, "#404040"),
+        )
         for kind in _panel.FAILED
         if kind in kinds
     ]

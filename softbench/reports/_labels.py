@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -50,10 +51,16 @@ def quantity_name(quantity: str) -> str:
     return QUANTITY.get(quantity, quantity.replace("_", " ").capitalize())
 
 
-def order(one: Series) -> tuple[int, Series]:
-    """A sorting key: the core six in their usual order, then the others by name."""
+def order(one: Series) -> tuple[object, ...]:
+    """A sorting key: the core six in their usual order, then others by name; numbers by size."""
     usual = list(DISPLAY)
-    return (usual.index(one.attention) if one.attention in usual else len(usual), one)
+    place = usual.index(one.attention) if one.attention in usual else len(usual)
+    return place, one.attention, one.backend, _sizes(one.params), one
+
+
+def _sizes(params: str) -> list[tuple[str, float, str]]:
+    pairs = sorted(json.loads(params).items())
+    return [(k, v if isinstance(v, int | float) else math.inf, str(v)) for k, v in pairs]
 
 
 def labels(series: Sequence[Series]) -> dict[Series, str]:

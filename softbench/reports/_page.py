@@ -6,6 +6,7 @@ file and nothing can land on the data.
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ WIDTH = 7.0  # the text width of a paper
 LEFT, RIGHT, TOP = 0.76, 0.18, 0.24
 BETWEEN, UNDER_ROW, UNDER_PANELS = 0.62, 0.16, 0.42
 LEGEND_ROW, LEGEND_GAP, NOTE_ROW, EDGE = 0.143, 0.06, 0.125, 0.06
-LETTER = 0.06  # the mean width of a letter in the legend
+LETTER = 0.064  # the mean width of a letter in the legend
 HANDLE = 0.58  # a legend's line, and the gap to the next entry
 
 
@@ -37,7 +38,7 @@ def arrange(
     rows: int, columns: int, legends: Sequence[Sequence[str]], notes: Sequence[str]
 ) -> Page:
     """The page for a grid of panels, legends under each other, and notes wrapped below."""
-    text = "\n".join(line for note in notes for line in textwrap.wrap(note, width=126))
+    text = "\n".join(line for note in notes for line in textwrap.wrap(note, width=134))
     per_row = [legend_columns(entries) for entries in legends]
     deep = [_legend_height(e, n) for e, n in zip(legends, per_row, strict=True)]
     below = sum(deep) + (text.count("\n") + 1) * NOTE_ROW + 2 * EDGE
@@ -69,10 +70,14 @@ def _legend_height(entries: Sequence[str], columns: int) -> float:
 
 
 def legend_columns(entries: Sequence[str]) -> int:
-    """As many columns as stand side by side in the page's width; entries fill column by column."""
-    for columns in range(len(entries), 1, -1):
-        rows = math.ceil(len(entries) / columns)
-        filled = [entries[i : i + rows] for i in range(0, len(entries), rows)]
-        if sum(max(map(len, column)) * LETTER + HANDLE for column in filled) < WIDTH:
-            return columns
-    return 1
+    """As many columns as stand side by side in the page's width."""
+    fitting = (n for n in range(len(entries), 1, -1) if _legend_width(entries, n) < WIDTH)
+    return next(fitting, 1)
+
+
+def _legend_width(entries: Sequence[str], columns: int) -> float:
+    """The width of a legend that matplotlib fills column by column, the first ones fuller."""
+    rows, fuller = divmod(len(entries), columns)
+    starts = [i * rows + min(i, fuller) for i in range(columns + 1)]
+    filled = [entries[a:b] for a, b in itertools.pairwise(starts)]
+    return 2 * EDGE + sum(max(map(len, column)) * LETTER + HANDLE for column in filled)

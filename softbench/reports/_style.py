@@ -55,7 +55,7 @@ DASHES: tuple[Dash, ...] = (
     (0, (8, 2)),
     (0, (4, 1.2, 1.2, 1.2, 1.2, 1.2)),
 )
-FILLS = ("full", "none", "left", "top", "right", "bottom", "full")
+FILLS = ("full", "none", "left", "top", "bottom")
 BACKENDS = {"eager": 0, "sdpa": 1}
 
 
@@ -69,10 +69,10 @@ def look(attention: str) -> Look:
 
 
 def strokes(series: Sequence[Series]) -> dict[Series, Stroke]:
-    """A stroke for each series, no two alike up to 42 series of one look."""
+    """A stroke for each series, no two alike up to 30 series of one look."""
     taken: dict[Look, set[int]] = {}
     drawn = {}
-    for one in sorted(series, key=lambda s: (s.attention, _place(s.backend), s)):
+    for one in sorted(series, key=lambda s: _place(s.backend)):
         used = taken.setdefault(look(one.attention), set())
         slot = _place(one.backend)
         while slot in used:

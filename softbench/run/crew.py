@@ -71,6 +71,15 @@ class Crew:
                 return Environment.model_validate(event["environment"])
         raise AssertionError("events end only by an exception")
 
+    def ready(self) -> None:
+        """Have a worker that can be asked, a fresh one if the last is dismissed.
+
+        Raises WorkerLost if it cannot start.
+        """
+        if self._worker is None:
+            self.hire()
+            self.environment()
+
     def ask(self, task: dict[str, Any], patience: float) -> Iterator[dict[str, Any] | None]:
         """The worker's answers to a task; None now and then while it works.
 

@@ -76,7 +76,7 @@ class Run:
             if repeat is None:
                 self._store.append_invocation(self._context.invocation.model_dump(mode="json"))
             elif item.repeat != repeat:
-                self._replace_worker()
+                self._crew.dismiss()
             repeat = item.repeat
             if self._agenda.affords(item):
                 yield from self._block(item)
@@ -88,6 +88,7 @@ class Run:
         patience = max(LEAST_PATIENCE, PATIENCE * self._suite.budget.case_seconds)
         left = {id: list(names) for id, names in item.todo.items()}
         while any(left.values()):
+            self._crew.ready()
             try:
                 for event in self._crew.ask(self._task(left, item.repeat), patience):
                     if event is None:
@@ -97,7 +98,7 @@ class Run:
                 return
             except WorkerLost as lost:
                 yield from self._give_up(lost, left, item.repeat)
-                self._replace_worker()
+                self._crew.dismiss()
 
     def _task(self, left: Todo, repeat: int) -> dict[str, Any]:
         """What the worker is asked: the shape of softbench.worker.measuring.Task."""
@@ -172,10 +173,6 @@ class Run:
             seconds_left=self._agenda.seconds_left(),
             record=record,
         )
-
-    def _replace_worker(self) -> None:
-        self._crew.hire()
-        self._crew.environment()
 
 
 def _quantities(metric: str) -> dict[str, tuple[str, str]]:

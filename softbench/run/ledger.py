@@ -16,7 +16,8 @@ class Ledger:
     def __init__(self, records: Iterable[Record], budget: Budget) -> None:
         self._budget = budget
         self._settled: set[tuple[str, str, int]] = set()
-        self.rates: dict[str, float] = {}
+        self.rates: dict[str, float] = {}  # seconds per FLOP by family of cases
+        self._longest: dict[str, int] = {}
         for record in records:
             self.note(record)
 
@@ -24,8 +25,8 @@ class Ledger:
         """Take one more record in."""
         if self._settles(record):
             self._settled.add((record.case.id, record.metric, record.repeat))
-        if record.status == "ok" and record.unit == "s" and "flops" in record.detail:
-            self.rates[record.case.family] = median(record.values) / record.detail["flops"]
+        if record.status == "ok" and record.unit == "s" and record.detail.get("flops"):
+            self._note_rate(record)
 
     def has(self, record: Record) -> bool:
         """Whether this very measurement is settled already."""
@@ -38,10 +39,18 @@ class Ledger:
             return False
         return any((case.id, name, repeat) not in self._settled for name in module.QUANTITIES)
 
+    def _note_rate(self, record: Record) -> None:
+        """The longest case of a family tells best how fast a longer one will be."""
+        family, tokens = record.case.family, record.case.shape.seq_len
+        if tokens >= self._longest.get(family, 0):
+            self._longest[family] = tokens
+            self.rates[family] = median(record.values) / record.detail["flops"]
+
     def _settles(self, record: Record) -> bool:
         """Errors are tried again, and what was skipped under a smaller budget than today's."""
         if record.status != "skipped":
             return record.status != "error"
         limits: Mapping[str, float] = self._budget.model_dump()
-        kind, limit = record.detail.get("budget", ""), record.detail.get("limit", 0)
-        return kind == "memory_fraction" or bool(kind == "case_seconds" and limits[kind] <= limit)
+        kind = record.detail.get("budget", "")
+        given = record.detail.get("fraction" if kind == "memory_fraction" else "limit", 0)
+        return kind in ("memory_fraction", "case_seconds") and bool(limits[kind] <= given)

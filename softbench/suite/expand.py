@@ -86,6 +86,8 @@ def _mechanism(name: str, given: dict[str, Any], level: str) -> tuple[str, str, 
     """One variant with its defaults filled in. The mechanism's Params say what is allowed."""
     module = plugins.load("attention", name)
     backend = given["backend"]
+    if not hasattr(module, "BACKENDS"):
+        raise SuiteError(f"attention.{name} defines no BACKENDS; see `softbench check {name}`")
     if backend not in module.BACKENDS:
         near = did_you_mean(backend, module.BACKENDS)
         raise SuiteError(f"attention.{name}: no backend {backend!r}; {near}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,9 +25,11 @@ def parse(raw: dict[str, Any], name: str, where: str) -> Suite:
     rooms["attention"] = [mechanism for mechanism in suite.attention if mechanism != "*"]
     for room, wanted in rooms.items():
         known = plugins.names(room)
-        for plugin in wanted:
+        for index, plugin in enumerate(wanted):
             if plugin not in known:
                 raise SuiteError(f"{where}: no {room} {plugin!r}; {did_you_mean(plugin, known)}")
+            if plugin in wanted[:index]:
+                raise SuiteError(f"{where}: {room}: {plugin!r} stands twice")
     return suite
 
 
@@ -70,10 +73,23 @@ def explain(error: ValidationError) -> str:
     if first["type"] == "value_error":
         message = str(first["ctx"]["error"])
         return f"{'.'.join(path)}: {message}" if path else message
+    if first["type"] == "too_short":
+        return f"{'.'.join(path)}: empty; it needs at least one"
+    if options := _literals(error):
+        return f"{'.'.join(path)}: no {value!r}; {did_you_mean(value, options)}"
     if isinstance(value, list | dict):
         kind = "list" if isinstance(value, list) else "mapping"
         return f"{'.'.join(path)}: a {kind} may not stand here ({first['msg']})"
     return f"{'.'.join(path)}: {value!r} is refused: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _literals(error: ValidationError) -> list[str]:
+    """The words that may stand where the first error is; none if anything else may too."""
+    first = error.errors()[0]
+    alike = [one for one in error.errors() if one["input"] is first["input"]]
+    if isinstance(first["input"], list | dict) or first["type"] != "literal_error":
+        return []
+    return [word for one in alike for word in re.findall("'([^']*)'", one["ctx"]["expected"])]
 
 
 def _is_machinery(part: str) -> bool:

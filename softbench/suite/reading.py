@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,22 @@ def first_comment(path: Path) -> str:
 
 def find(name_or_path: str) -> Path:
     """The file of a suite given by path or, if it comes with softbench, by name."""
-    path = Path(name_or_path)
-    if path.is_file():
+    path, suites = Path(name_or_path), packaged()
+    if _is(path.is_file):
         return path
-    suites = packaged()
     if name_or_path in suites:
         return suites[name_or_path]
-    if path.is_dir():
+    if name_or_path and _is(path.is_dir):
         raise SuiteError(f"{name_or_path}: a folder, not a suite file")
     raise SuiteError(f"no suite {name_or_path!r}; {did_you_mean(path.stem, suites)}")
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    """No for a name too long or otherwise impossible, about which Path raises."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def read(path: Path, changes: Sequence[str] = ()) -> dict[str, Any]:
@@ -66,7 +73,8 @@ def load(text: str, where: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = "" if mark is None else f", line {mark.line + 1}"
-        raise SuiteError(f"{where}{line}: {error.problem or error.context}") from None
+        told = ", ".join(filter(None, [error.context, error.problem]))
+        raise SuiteError(f"{where}{line}: {told}") from None
     except yaml.YAMLError as error:
         raise SuiteError(f"{where}: {str(error).splitlines()[0]}") from None
     except RecursionError:

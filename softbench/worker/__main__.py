@@ -8,14 +8,17 @@ standard input and answers in JSON lines on its standard output:
      "rates": {family: seconds per FLOP}}                   → {"event": "measured", …} …
                                                               {"event": "done"}
 
-When its standard input closes (the driver is gone, however it went) it exits.
+When its standard input closes (the driver is gone, however it went) it exits; on Linux also while a
+C call keeps every Python thread from running.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -25,6 +28,8 @@ from typing import Any
 from softbench import environment, plugins
 from softbench.case import Case
 from softbench.protocol import Protocol
+
+PR_SET_PDEATHSIG = 1  # from the kernel's prctl.h
 
 
 class Doing:
@@ -43,6 +48,7 @@ class Doing:
 
 def main() -> None:
     """Serve until standard input closes."""
+    _die_with_driver()
     doing = Doing(Path(sys.argv[sys.argv.index("--doing") + 1]))
     answers = _claim_stdout()
     tasks = _tasks()
@@ -63,6 +69,12 @@ def main() -> None:
         for measured in measure_block(Task(cases=cases, protocol=protocol, **given), doing.enter):
             _answer(answers, {"event": "measured", **measured})
         _answer(answers, {"event": "done"})
+
+
+def _die_with_driver() -> None:
+    """On Linux the kernel sees to it, even while a C call holds the interpreter's lock."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _claim_stdout() -> int:

@@ -59,12 +59,13 @@ def predict(case: Case, rates: Mapping[str, float]) -> Cost:
 
 def refuse(cost: Cost, budget: Mapping[str, float], device: str) -> None:
     """Raise Skipped if the case would not fit into the memory or the time that it may use."""
-    limit = budget["memory_fraction"] * _free_memory(device)
+    fraction = budget["memory_fraction"]
+    limit = fraction * _free_memory(device)
     needed = cost.bytes + cost.held_bytes
     if needed > limit:
         raise Skipped(
             f"needs {needed / 2**30:.3g} GiB, more than the {limit / 2**30:.3g} GiB it may use",
-            {"budget": "memory_fraction", "limit": math.floor(limit)},
+            {"budget": "memory_fraction", "limit": math.floor(limit), "fraction": fraction},
         )
     seconds = FEWEST_CALLS * cost.seconds
     if seconds > budget["case_seconds"]:

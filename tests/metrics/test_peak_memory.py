@@ -104,11 +104,14 @@ def test_meta_is_unsupported() -> None:
 
 
 class FakeAllocator:
-    """Stands in for CUDA's allocator: 1000 bytes live, a step peaks 700 above what lives."""
+    """CUDA's allocator: 1000 bytes live, a gradient of 500 more; a step peaks 700 above that."""
 
-    def __init__(self) -> None:
-        self.live = self.top = 1000
-        self.resets = 0
+    def __init__(self, x: Tensor) -> None:
+        self.x, self.top, self.resets = x, 1000, 0
+
+    @property
+    def live(self) -> int:
+        return 1000 + (0 if self.x.grad is None else 500)
 
     def step(self, x: Tensor) -> Tensor:
         self.top = max(self.top, self.live + (9000 if self.resets == 0 else 700))
@@ -122,13 +125,16 @@ class FakeAllocator:
 def test_cuda_peak_is_above_the_start_and_not_of_the_warm_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fake = FakeAllocator()
+    x = torch.zeros(4, requires_grad=True)
+    fake = FakeAllocator(x)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: fake.live)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: fake.top)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", fake.reset)
     monkeypatch.setattr("softbench.workload._check_output", lambda output, case: None)
-    workload = standing_in(fake.step, ONE, device="cuda")
+    workload = standing_in(
+        fake.step, x, cotangent=torch.ones(4), device="cuda", mode="forward_backward"
+    )
     found = peak_memory.measure(workload, Protocol())["peak_memory"]
     assert found.values == [700]
     assert found.detail["instrument"] == "cuda caching allocator"

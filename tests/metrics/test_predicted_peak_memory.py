@@ -73,6 +73,7 @@ def test_flash_workspace_grows_with_the_threads() -> None:
 
 def test_a_million_tokens_take_under_two_seconds() -> None:
     shape = Shape(seq_len=1 << 20)
+    predict(make())  # a process's first meta operator imports torch's decompositions, once
     start = perf_counter()
     flash = predict(make(shape=shape, backend="sdpa", device="meta"))
     eager = predict(make(shape=shape))
@@ -98,10 +99,6 @@ def tracked(function: Any, *inputs: Tensor) -> int:
 
 def test_views_of_inputs_and_of_new_tensors_are_not_counted_again() -> None:
     x = torch.empty(FLOATS, device="meta")
-
-    def look(x: Tensor) -> Tensor:
-        return x.view(2, -1)[0].expand(5, -1).neg().t().view(-1, 5)[3:].detach()
-
     assert tracked(lambda x: x[1:].t(), x) == 0
     assert tracked(lambda x: x.neg().view(10, -1)[2:].t(), x) == BYTES
     assert tracked(lambda x: x.neg()[:5].neg(), x) == BYTES + 20
@@ -125,7 +122,7 @@ def test_what_autograd_saves_stays_alive() -> None:
     with tracker:
         output = x.exp().exp().exp()
         after_forward = tracker.live
-        output.backward(torch.empty_like(output))
+        torch.autograd.backward(output, torch.empty_like(output))
         del output
     assert after_forward == 3 * BYTES
     assert tracker.live == BYTES  # the gradient

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from synthetic_records import case, record
 
-from softbench.reports._labels import labels, quantity_name
+from softbench.reports._labels import labels, order, quantity_name
 from softbench.reports._points import Series, points
 
 
@@ -61,6 +61,19 @@ def test_parameters_read_as_the_field_writes_them(
     name: str, values: tuple[object, ...], expected: list[str]
 ) -> None:
     assert named(*({"params": {name: value}} for value in values)) == expected
+
+
+def test_series_stand_in_their_usual_order_and_numbers_by_size() -> None:
+    made = series(
+        {"attention": "abacus"},
+        *({"params": {"num_landmarks": m}} for m in (196, 49)),
+        {"attention": "softmax", "backend": "sdpa"},
+        {"attention": "softmax"},
+    )
+    assert list(labels(sorted(made, key=order)).values()) == [
+        *("softmax (eager)", "softmax (sdpa)"),
+        *("SOFT, M = 49", "SOFT, M = 196", "abacus"),
+    ]
 
 
 def test_seeds_and_compilation_are_named_where_they_differ() -> None:

@@ -1,14 +1,11 @@
-"""What every mechanism must satisfy; the tests and `softbench check` both call it.
-
-Each check is a small generator of problems, in words for the one who wrote the plugin.
-"""
+"""What every mechanism must satisfy: its fields, outputs, gradients, twins and counts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 import torch
 from torch import Tensor
@@ -21,23 +18,17 @@ from softbench.workload import build
 SHAPE = Shape(batch_size=2, num_heads=2, seq_len=196, head_dim=8)
 LEVELS: tuple[Level, ...] = ("operator", "layer")
 MODES: tuple[Mode, ...] = ("forward", "forward_backward")
-BOUNDS = ("ge", "gt", "le", "lt", "interval", "multiple_of")
-
-
-def problems(room: str, name: str) -> list[str]:
-    """Everything that keeps the plugin from its room's contract; empty if nothing does."""
-    module = plugins.load(room, name)
-    missing = [must for must in (*plugins.ROOMS[room], "__doc__") if not hasattr(module, must)]
-    if missing:
-        return [f"{room} {name} does not define {', '.join(missing)}"]
-    found = list(_docstring(module))
-    if room == "attention":
-        for check in (_params, _backends, _outputs, _gradients, _twins, _counts):
-            try:
-                found += check(name, module)
-            except Exception as error:  # a check that a plugin breaks is a problem of the plugin
-                found.append(f"{check.__name__[1:]}: {type(error).__name__}: {error}")
-    return found
+BOUNDS = ("ge", "gt", "le", "lt", "interval")
+TERMS = (
+    "projections",
+    "landmarks",
+    "distances",
+    "norms",
+    "solver",
+    "products",
+    "convolution",
+    "recomputation",
+)
 
 
 def case(name: str, **changes: Any) -> Case:
@@ -61,11 +52,8 @@ def case(name: str, **changes: Any) -> Case:
     return Case.model_validate({**plain, **changes})
 
 
-def _docstring(module: ModuleType) -> Iterator[str]:
-    first = (module.__doc__ or "").strip().split("\n")[0]
-    if not first:
-        yield "the module docstring's first line says what it is; there is none"
-    elif not re.search(r"\b(19|20)\d\d\b", module.__doc__ or "") and hasattr(module, "attend"):
+def _paper(name: str, module: ModuleType) -> Iterator[str]:
+    if not re.search(r"\b(19|20)\d\d\b", module.__doc__ or ""):
         yield "the module docstring cites no paper (no year in it)"
 
 
@@ -73,39 +61,75 @@ def _params(name: str, module: ModuleType) -> Iterator[str]:
     if not (isinstance(module.Params, type) and issubclass(module.Params, Value)):
         yield "Params must be a softbench.case.Value: frozen, refusing unknown fields"
         return
-    for field_name, field in module.Params.model_fields.items():
+    for name_of_field, field in module.Params.model_fields.items():
         if not field.description:
-            yield f"Params.{field_name} has no description"
-        bounded = any(hasattr(rule, bound) for rule in field.metadata for bound in BOUNDS)
-        if field.annotation in (int, float) and not bounded:
-            yield f"Params.{field_name} has no bounds"
+            yield f"Params.{name_of_field} has no description"
+        if _unbounded(field.annotation, field.metadata):
+            yield f"Params.{name_of_field} has no bounds"
     if module.RANK is not None and module.RANK not in module.Params.model_fields:
         known = plugins.did_you_mean(module.RANK, module.Params.model_fields)
         yield f"RANK {module.RANK!r} is no field of Params; {known}"
 
 
+def _unbounded(kind: Any, rules: Sequence[Any]) -> bool:
+    """Whether `kind` takes any number: an int or float, or a union with one, under no bound."""
+    if get_origin(kind) is Annotated:
+        kind, *told = get_args(kind)
+        rules = [rule for one in told for rule in getattr(one, "metadata", [one])]
+    if kind in (int, float):
+        return not any(hasattr(rule, bound) for rule in rules for bound in BOUNDS)
+    return any(_unbounded(part, rules) for part in get_args(kind))
+
+
 def _backends(name: str, module: ModuleType) -> Iterator[str]:
-    if module.BACKENDS.get("eager") is not module.attend:
+    if getattr(module, "BACKENDS", {}).get("eager") is not module.attend:
         yield "BACKENDS['eager'] must be attend itself, the plain twin of every other backend"
+
+
+def _support(name: str, module: ModuleType) -> Iterator[str]:
+    """`supports` answers None or a reason, for a shape without a token grid too."""
+    params = module.Params()
+    for shape in (SHAPE, Shape(seq_len=197), Shape(seq_len=1)):
+        answer = module.supports(shape, params)
+        if answer is not None and not (isinstance(answer, str) and answer):
+            yield f"supports answers {answer!r} for {shape.seq_len} tokens; None, or why not"
+    if module.supports(SHAPE, params) is not None:
+        yield f"the defaults must fit {SHAPE.seq_len} tokens; {module.supports(SHAPE, params)}"
+
+
+def _exact(name: str, module: ModuleType) -> Iterator[str]:
+    """What the mechanism tends to, where it says so, is finite and of the shape of v."""
+    if not hasattr(module, "exact"):
+        return
+    q_BHND, *rest = build(case(name)).inputs
+    k_BHND = rest[0] if len(rest) == 2 else None
+    out_BHND = module.exact(q_BHND, k_BHND, rest[-1], module.Params())
+    if out_BHND.shape != q_BHND.shape or not bool(torch.isfinite(out_BHND).all()):
+        yield f"exact gives {tuple(out_BHND.shape)} for v {tuple(q_BHND.shape)}, or is not finite"
 
 
 def _outputs(name: str, module: ModuleType) -> Iterator[str]:
     for level in LEVELS:
         for dtype in ("float64", "float32", "bfloat16"):
-            workload = build(case(name, level=level, dtype=dtype))
-            before = [tensor.clone() for tensor in workload.inputs]
-            output = workload.step()
-            where = f"{level} {dtype}"
-            if output.shape != workload.inputs[0].shape:
-                yield f"{where}: output {tuple(output.shape)}, input {tuple(before[0].shape)}"
-            if not bool(torch.isfinite(output).all()):
-                yield f"{where}: the output is not finite"
-            if not torch.equal(output, workload.step()):
-                yield f"{where}: two calls on the same inputs differ"
-            if not all(map(torch.equal, before, workload.inputs)):
-                yield f"{where}: the call changes its inputs"
-            if not torch.equal(output, build(case(name, level=level, dtype=dtype)).step()):
-                yield f"{where}: the same seed builds another module"
+            for problem in _output(case(name, level=level, dtype=dtype)):
+                yield f"{level} {dtype}: {problem}"
+
+
+def _output(one: Case) -> Iterator[str]:
+    workload = build(one)
+    held = [*workload.inputs, *workload.module.state_dict().values()]
+    before = [tensor.clone() for tensor in held]
+    output = workload.step()
+    if output.shape != workload.inputs[0].shape:
+        yield f"output {tuple(output.shape)}, input {tuple(workload.inputs[0].shape)}"
+    if not bool(torch.isfinite(output).all()):
+        yield "the output is not finite"
+    if not all(map(torch.equal, before, held)):
+        yield "the call changes its inputs or weights"
+    if not torch.equal(output, workload.step()):
+        yield "two calls on the same inputs differ"
+    if not torch.equal(output, build(one).step()):
+        yield "the same seed builds another module"
 
 
 def _gradients(name: str, module: ModuleType) -> Iterator[str]:
@@ -144,10 +168,16 @@ def _counts(name: str, module: ModuleType) -> Iterator[str]:
         for backend in module.BACKENDS:
             for mode in MODES:
                 one = case(name, level=level, backend=backend, mode=mode)
-                formula = sum(flops.closed_form(one).values())
+                terms = flops.closed_form(one)
+                for term in sorted(set(terms) - set(TERMS)):
+                    yield f"flops() has a term {term!r}; {plugins.did_you_mean(term, TERMS)}"
+                formula = sum(terms.values())
                 counted = flops.dispatch_count(one).total
                 if formula != counted:
                     yield (
                         f"{level} {backend} {mode}: flops() says {formula}, "
                         f"the dispatch count {counted}"
                     )
+
+
+CHECKS = (_paper, _params, _backends, _support, _outputs, _gradients, _exact, _twins, _counts)

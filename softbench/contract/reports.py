@@ -1,0 +1,64 @@
+"""What every report must satisfy: render(records, folder) writes files and says which."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from softbench.case import Record, Shape
+from softbench.contract.attention import case
+
+UNITS = {"latency": "s", "peak_memory": "byte", "flops": "FLOP"}
+
+
+def _signature(name: str, module: ModuleType) -> Iterator[str]:
+    given = list(inspect.signature(module.render).parameters)
+    if given != ["records", "folder"]:
+        yield f"render takes ({', '.join(given)}), not (records, folder)"
+
+
+def _renders(name: str, module: ModuleType) -> Iterator[str]:
+    """Made-up records of a sweep, one cell skipped, become files in the folder."""
+    with tempfile.TemporaryDirectory(prefix="softbench-") as place:
+        folder = Path(place) / "results"
+        folder.mkdir()
+        files = module.render(_sweep(), folder)
+        for file in files:
+            if not (isinstance(file, Path) and file.is_file() and folder in file.parents):
+                yield f"render returns {str(file)!r}, which is no file in the folder"
+        if not files:
+            yield "render returns no file for a sweep of latency, memory and FLOPs"
+
+
+def _sweep() -> list[Record]:
+    lengths = (196, 400, 784, 1600, 3136)
+    return [
+        _record(attention, seq_len, metric)
+        for attention in ("soft", "softmax")
+        for seq_len in lengths
+        for metric in UNITS
+    ]
+
+
+def _record(attention: str, seq_len: int, metric: str) -> Record:
+    measured = seq_len < 3136 or metric == "flops"
+    return Record(
+        case=case(attention, shape=Shape(seq_len=seq_len), dtype="float32"),
+        metric=metric,
+        unit=UNITS[metric],
+        better="lower",
+        repeat=0,
+        values=[seq_len * 1000] if measured else [],
+        status="ok" if measured else "skipped",
+        reason=None if measured else "over the budget",
+        detail={},
+        environment="e",
+        protocol="p",
+        invocation="i",
+    ).sealed()
+
+
+CHECKS = (_signature, _renders)

@@ -1,0 +1,94 @@
+"""Linear attention with elu + 1 features (Katharopoulos et al., 2020), as one file to drop in.
+
+"Transformers are RNNs", arXiv 2006.16236, eqs. 5 and 7: `φ(Q) (φ(K)ᵀ V) / (φ(Q) Σⱼ φ(Kⱼ))` with
+`φ(x) = elu(x) + 1`. The product in brackets is D × D, so that the cost is linear in tokens.
+
+Differences from the authors' code:
+- Queries and keys are divided by D^¼, so that inputs of unit variance are about as spread as in
+  softmax attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from softbench.attention import _counts, _heads, _weights
+from softbench.case import Level, Mode, Shape, Value
+
+RANK: str | None = None
+
+
+class Params(Value):
+    """What can be set."""
+
+    eps: float = Field(default=1e-6, ge=0, le=1, description="added to the normaliser")
+
+
+def attend(
+    q_BHND: Tensor,
+    k_BHND: Tensor | None,
+    v_BHND: Tensor,
+    *,
+    params: Params,
+    weights: Mapping[str, Tensor],
+    grid: tuple[int, int] | None,
+) -> Tensor:
+    """[B, H, N, D], eq. 5 with the features of eq. 7."""
+    assert k_BHND is not None  # SHARES_KEYS is not set
+    scale = q_BHND.shape[-1] ** -0.25
+    q_BHND, k_BHND = (functional.elu(x_BHND * scale) + 1 for x_BHND in (q_BHND, k_BHND))
+    norms_BHN1 = (q_BHND * k_BHND.sum(2, keepdim=True)).sum(-1, keepdim=True)
+    return q_BHND @ (k_BHND.mT @ v_BHND) / (norms_BHN1 + params.eps)
+
+
+BACKENDS: dict[str, Callable[..., Tensor]] = {"eager": attend}
+
+
+def weights(shape: Shape, params: Params, generator: torch.Generator) -> dict[str, Tensor]:
+    """Nothing learned or drawn besides the projections."""
+    return {}
+
+
+def supports(shape: Shape, params: Params) -> str | None:
+    """None: every shape is supported."""
+    return None
+
+
+def flops(
+    shape: Shape, params: Params, *, level: Level, backend: str, mode: Mode
+) -> dict[str, int]:
+    """FLOPs by term: two products of N · D² multiply-adds a head."""
+    product = 2 * shape.batch_size * shape.num_heads * shape.seq_len * shape.head_dim**2
+    return {
+        "projections": _counts.projections(shape, 4, mode) if level == "layer" else 0,
+        "products": 2 * _counts.passes(mode) * product,
+    }
+
+
+class Attention(nn.Module):
+    """Multi-head linear self-attention, [B, N, C] to [B, N, C] with C = num_heads · head_dim."""
+
+    def __init__(
+        self, shape: Shape, params: Params, *, backend: str = "eager", generator: torch.Generator
+    ) -> None:
+        """Draw the four projections from `generator`."""
+        super().__init__()
+        self.shape, self.params, self.backend = shape, params, backend
+        width = shape.num_heads * shape.head_dim
+        projections = (_weights.linear(width, width, generator=generator) for _ in range(4))
+        self.q_proj, self.k_proj, self.v_proj, self.out_proj = projections
+
+    def forward(self, x_BNC: Tensor) -> Tensor:
+        """Project, attend with every head, project back."""
+        heads = (
+            _heads.split_heads(project(x_BNC), self.shape.num_heads)
+            for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        out_BHND = BACKENDS[self.backend](*heads, params=self.params, weights={}, grid=None)
+        out_BNC: Tensor = self.out_proj(_heads.merge_heads(out_BHND))
+        return out_BNC
