@@ -31,7 +31,10 @@ class Unsupported(Exception):  # noqa: N818 - a finding, not an error
 class Value(BaseModel):
     """A frozen value that refuses fields it does not know and never converts silently."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # NaN and infinity stay what they are, so that the JSON they may not enter refuses them.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants"
+    )
 
 
 def content_hash(content: Any, length: int = 16) -> str:
@@ -47,7 +50,7 @@ class Shape(Value):
     num_heads: Size = 8
     seq_len: Size
     head_dim: Size = 64
-    grid: tuple[int, int] | None = None
+    grid: tuple[Size, Size] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -59,8 +62,9 @@ class Shape(Value):
         if isinstance(fields.get("grid"), str):
             fields["grid"] = _parse_grid(fields["grid"])
         grid, seq_len = fields.get("grid"), fields.get("seq_len")
-        if grid is not None and seq_len is None:
-            fields["seq_len"] = math.prod(grid)
+        if isinstance(grid, tuple) and seq_len is None:
+            if all(isinstance(side, int) for side in grid):
+                fields["seq_len"] = math.prod(grid)
         elif grid is None and isinstance(seq_len, int) and seq_len > 0:
             side = math.isqrt(seq_len)
             fields["grid"] = (side, side) if side * side == seq_len else None
@@ -103,7 +107,7 @@ class Case(Value):
     device: str
     mode: Mode
     compile: bool
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
 
     @property
     def id(self) -> str:
@@ -154,6 +158,14 @@ class Record(Value):
     environment: str
     protocol: str
     invocation: str
+
+    @model_validator(mode="after")
+    def _a_value_or_a_reason(self) -> Record:
+        if self.status == "ok" and not self.values:
+            raise ValueError(f"{self.metric}: status ok needs a value")
+        if self.status != "ok" and not self.reason:
+            raise ValueError(f"{self.metric}: status {self.status} needs a reason")
+        return self
 
     @property
     def key(self) -> tuple[str, str, int, str, str]:

@@ -188,7 +188,7 @@ def test_the_seal_breaks_with_every_field(field: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(FINITE, max_size=4), st.dictionaries(st.text(), JSON, max_size=3))
+@given(st.lists(FINITE, min_size=1, max_size=4), st.dictionaries(st.text(), JSON, max_size=3))
 def test_a_line_read_back_is_the_same_sealed_record(
     values: list[int | float], detail: dict[str, Any]
 ) -> None:
@@ -219,7 +219,24 @@ def test_the_resume_key_changes_with_what_makes_a_measurement(field: str) -> Non
 
 @pytest.mark.parametrize("field", ["values", "status", "detail", "invocation"])
 def test_the_resume_key_is_the_same_whatever_came_out(field: str) -> None:
-    assert record(**{field: OTHER_RECORD[field]}).key == record().key
+    assert record().model_copy(update={field: OTHER_RECORD[field]}).key == record().key
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"values": []}, "status ok needs a value"),
+        ({"status": "timeout", "values": []}, "status timeout needs a reason"),
+    ],
+)
+def test_a_record_says_a_value_or_why_there_is_none(wrong: dict[str, Any], rule: str) -> None:
+    with pytest.raises(ValidationError, match=rule):
+        record(**wrong)
+
+
+def test_a_remark_that_is_no_number_is_refused_not_nulled() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        record(detail={"width": math.nan}).sealed()
 
 
 @pytest.mark.parametrize("content", [{"x": math.nan}, [math.inf]])

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "training": "case plugins models tasks",
     "workload": "case plugins attention models",
     "metrics": "case plugins protocol workload training",
-    "contract": "case plugins workload metrics",
+    "contract": "case plugins protocol workload metrics",
     "worker": "case plugins protocol environment workload metrics",
     "executors": "case",
     "run": "case suite plugins protocol environment records executors",

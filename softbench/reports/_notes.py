@@ -44,7 +44,7 @@ def _bare(timed: Sequence[Estimate]) -> str:
     kinds = Counter(found.without_interval for found in timed)
     says = {
         "one process": "from a single process",
-        "few calls": "of fewer than 3 calls in some process",
+        "few calls": "of fewer than 3 calls in some process (all calls kept raw)",
         "not positive": "that reach zero",
     }
     missing = [says[kind] for kind in says if kinds[kind]]

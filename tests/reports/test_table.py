@@ -1,7 +1,7 @@
 """The tables: values with intervals, what was lost, what is best, and text that cannot break them.
 
-Mutants seen red: bold by centre alone, a failed cell left blank, escapes left out, one unit for
-all, rows of both modes mixed.
+Mutants seen red: bold by centre alone, a failed cell left blank, escapes left out, the unit's size
+forgotten, rows of both modes mixed.
 """
 
 from __future__ import annotations

@@ -93,14 +93,19 @@ class Bench:
         (self.folder / "bench.yaml").write_text(json.dumps({**plain, **keys}))
 
     def start(
-        self, *options: str, plugins: tuple[str, ...] = (), patience: float = 30, err: str = ""
+        self,
+        *options: str,
+        plugins: tuple[str, ...] = (),
+        patience: float = 30,
+        err: str = "",
+        suite: str = "bench.yaml",
     ) -> Command:
-        """`softbench run bench.yaml` in the folder, with plug-in files of this one."""
+        """`softbench run SUITE` in the folder, with plug-in files of this one."""
         files = [part for name in plugins for part in ("--plugin", str(HERE / f"{name}.py"))]
         number = len(self._commands)
         out, errors = self.folder / f"{number}.out", Path(err or self.folder / f"{number}.err")
         pid = self._zygote.ask(
-            arguments=["run", "bench.yaml", *files, *options],
+            arguments=["run", suite, *files, *options],
             folder=str(self.folder), out=str(out), err=str(errors), patience=patience,
         )  # fmt: skip
         self._commands.append(Command(self._zygote, pid, out, errors))

@@ -20,7 +20,7 @@ from softbench.case import Level, Mode, Shape, Value
 RANK: str | None = None
 Trouble = Literal[
     "none", "raises", "exits", "leaves", "killed", "crashes", "prints", "memory", "allocator",
-    "loops", "holds", "interrupts", "nan", "wrong_count", "unsupported", "sleeps",
+    "loops", "holds", "interrupts", "nan", "wrong_count", "unsupported", "sleeps", "no_products",
 ]  # fmt: skip
 
 
@@ -43,6 +43,8 @@ def attend(
     assert k_BHND is not None
     if q_BHND.device.type != "meta":
         _go_wrong(params.trouble)
+    if params.trouble == "no_products":
+        return q_BHND * k_BHND + v_BHND
     return q_BHND @ (k_BHND.mT @ v_BHND)
 
 
@@ -62,7 +64,9 @@ def supports(shape: Shape, params: Params) -> str | None:
 def flops(
     shape: Shape, params: Params, *, level: Level, backend: str, mode: Mode
 ) -> dict[str, int]:
-    """Two products, or a lie."""
+    """Two products, none, or a lie."""
+    if params.trouble == "no_products":
+        return {}
     product = 2 * shape.batch_size * shape.num_heads * shape.seq_len * shape.head_dim**2
     return {"products": 2 * _counts.passes(mode) * product + (params.trouble == "wrong_count")}
 
