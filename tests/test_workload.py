@@ -1,8 +1,9 @@
 """Workloads: what is drawn, from which seed, on which device, and what one step leaves behind.
 
 Mutants that turned a test here red: clearing of gradients removed; one stream shared by all
-tensors; inputs drawn in the case's dtype; the output's device and dtype not checked; weights built
-on the host for a meta case; requires_grad in forward; smooth field laid out as [B, H, D, N].
+tensors; inputs drawn in the case's dtype; the output's device and dtype not checked; weights or
+inputs of a meta case made on the host; requires_grad in forward; smooth field laid out as
+[B, H, D, N]; the global stream not put back.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from torch.autograd.profiler import profile
 from softbench import plugins
 from softbench.attention import soft, softmax
 from softbench.case import Case, Shape, Unsupported
-from softbench.workload import Operator, Workload, build, params_of
+from softbench.workload import Workload, build, params_of
+from softbench.workload.operator import Operator
 
 SMALL: dict[str, Any] = {"seq_len": 16, "num_heads": 2, "head_dim": 4}
 

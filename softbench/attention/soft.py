@@ -120,7 +120,10 @@ def supports(shape: Shape, params: Params) -> str | None:
 def flops(
     shape: Shape, params: Params, *, level: Level, backend: str, mode: Mode
 ) -> dict[str, int]:
-    """FLOPs by term, forward or with the gradients of every input and weight."""
+    """FLOPs by term, forward or with the gradients of every input and weight.
+
+    Products and convolutions only; exponentials, sums, pooling, LayerNorm and GELU are outside.
+    """
     times, heads = _counts.passes(mode), shape.batch_size * shape.num_heads
     tokens, landmarks, width = shape.seq_len, params.num_landmarks, shape.head_dim
     pairs = 2 * heads * (tokens + landmarks) * landmarks * width  # those of P and of A

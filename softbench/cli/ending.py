@@ -12,13 +12,18 @@ import typer
 class BadInputError(Exception):
     """What was typed cannot be used; the message is one line."""
 
+INTERRUPTED = 130
+
 
 def exit_code(command: Callable[[], Any]) -> int:
     """Run `command`: 0 fine, 2 usage, 4 errors, 130 interrupted. A defect of ours is raised."""
     try:
-        return command() or 0
+        code: int = command() or 0
+        if code == INTERRUPTED:  # newer typer makes this of a Ctrl-C, without a word
+            raise KeyboardInterrupt
+        return code
     except (KeyboardInterrupt, typer.Abort):
-        return _one_line("interrupted; the same command goes on where this one stopped", 130)
+        return _one_line("interrupted; the same command goes on where this one stopped", INTERRUPTED)
     except BrokenPipeError:  # `softbench list attention | head -1`
         sys.stderr.close()
         return 0

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from softbench.reports import _axes, _notes, _page, _panel, _style
+from softbench.reports import _axes, _machine, _notes, _page, _panel, _style
 from softbench.reports._groups import Group
 from softbench.reports._labels import MODE, STATUS, labels, quantity_name
 from softbench.reports._points import Point, Series
@@ -28,15 +28,16 @@ DOTS_PER_INCH = 300
 def save(group: Group, quantities: Sequence[str], stem: Path) -> list[Path]:
     """Write the figure of `group` as stem.pdf, stem.svg and stem.png; returns their paths."""
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in METADATA]
+    facts = _machine.read(stem.parent, str(group.fixed["environment"]))
     with own_settings():
-        figure = draw(group, quantities)
+        figure = draw(group, quantities, facts)
         for path, metadata in zip(paths, METADATA.values(), strict=True):
             figure.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)
     return paths
 
 
-def draw(group: Group, quantities: Sequence[str]) -> Figure:
-    """The figure, with a column of panels for each of `quantities`."""
+def draw(group: Group, quantities: Sequence[str], facts: dict[str, Any]) -> Figure:
+    """The figure: a column for each of `quantities`; `facts` about the machine in its caption."""
     from matplotlib.figure import Figure
 
     strokes = _style.strokes(group.series)
@@ -44,7 +45,12 @@ def draw(group: Group, quantities: Sequence[str]) -> Figure:
     shown = [point for point in group.points if point.quantity in quantities]
     legends = [_series_handles(strokes, names, shown), _failure_handles(shown)]
     texts = [[str(handle.get_label()) for handle in handles] for handles in legends]
-    page = _page.arrange(len(group.modes), len(quantities), texts, _caption(group, shown, names))
+    page = _page.arrange(
+        len(group.modes),
+        len(quantities),
+        texts,
+        [_caption(group, shown, facts), _notes.unsupported(shown, names)],
+    )
     figure = Figure(figsize=(_page.WIDTH, page.height))
     _panels(figure, group, quantities, strokes, page)
     _name_rows(figure, group, page)
@@ -157,6 +163,6 @@ def _handle(**options: Any) -> Line2D:
     return Line2D([], [], **options)
 
 
-def _caption(group: Group, shown: Sequence[Point], names: Mapping[Series, str]) -> list[str]:
-    sentences = [_notes.setting(group), _notes.method(shown), _notes.missing(shown)]
-    return [" ".join(filter(None, sentences)), _notes.unsupported(shown, names)]
+def _caption(group: Group, shown: Sequence[Point], facts: dict[str, Any]) -> str:
+    sentences = [_notes.setting(group, facts), _notes.method(shown), _notes.missing(shown)]
+    return " ".join(filter(None, sentences))

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from softbench.reports import _machine
 from softbench.reports._groups import Group
 from softbench.reports._labels import STATUS
 from softbench.reports._points import Point, Series
 from softbench.statistics.interval import Estimate
 
 
-def setting(group: Group) -> str:
-    """Device, precision and sizes, in one sentence."""
+def setting(group: Group, facts: dict[str, Any]) -> str:
+    """Device, precision and sizes, in one sentence; `facts` are what is known of the machine."""
     fixed = group.fixed
-    device = _remark(group, "device_name") or fixed["device"]
-    threads = _remark(group, "threads")
-    parts = [f"{device}", f"{fixed['dtype']}"]
-    if threads:
-        parts.append(f"{threads} thread{'s' if threads != '1' else ''}")
-    parts.append(f"{fixed['level']} level")
-    parts.append(f"B = {fixed['batch_size']}, H = {fixed['num_heads']}, D = {fixed['head_dim']}")
+    parts = [
+        _machine.device(str(fixed["device"]), facts),
+        str(fixed["dtype"]),
+        f"{fixed['level']} level",
+        f"B = {fixed['batch_size']}, H = {fixed['num_heads']}, D = {fixed['head_dim']}",
+    ]
     if fixed["inputs"] != "normal":
         parts.append(f"{fixed['inputs']} inputs")
     return ", ".join(parts) + "."
@@ -33,8 +34,9 @@ def method(points: Sequence[Point]) -> str:
         return "Every value is an exact count."
     counts = sorted({found.num_processes for found in timed})
     many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    noun = "process" if counts[-1] == 1 else "processes"
-    text = f"Values: geometric mean of the medians of {many} fresh {noun}."
+    text = f"Values: geometric mean of the medians of {many} fresh processes."
+    if counts == [1]:
+        text = "Values: medians of a single fresh process."
     if any(found.low is not None for found in timed):
         text += " Intervals: 95 % t interval on the log medians."
     return text + _bare(timed)
@@ -43,7 +45,7 @@ def method(points: Sequence[Point]) -> str:
 def _bare(timed: Sequence[Estimate]) -> str:
     kinds = Counter(found.without_interval for found in timed)
     says = {
-        "one process": "from a single process",
+        "one process": "from one process",
         "few calls": "of fewer than 3 calls in some process (all calls kept raw)",
         "not positive": "that reach zero",
     }
@@ -73,9 +75,3 @@ def unsupported(points: Sequence[Point], names: Mapping[Series, str]) -> str:
 
 def _listed(lengths: set[int]) -> str:
     return ", ".join(f"{length:,}" for length in sorted(lengths))
-
-
-def _remark(group: Group, key: str) -> str | None:
-    """A remark that all records which carry it agree on."""
-    said = {str(record.detail[key]) for record in group.records if key in record.detail}
-    return said.pop() if len(said) == 1 else None

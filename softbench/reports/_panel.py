@@ -7,6 +7,7 @@ is not known. Calls too few for an interval are drawn one by one as dots.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -86,15 +87,22 @@ def _line(axes: Axes, points: Sequence[Point], stroke: Stroke) -> None:
     shown = sorted((p for p in points if p.status != "unsupported"), key=lambda p: p.seq_len)
     lengths = [point.seq_len for point in shown]
     measured = [_positive(p.height) if p.estimate else math.nan for p in shown]
-    known = [(p.seq_len, _positive(p.height)) for p in shown if not unknown(p)]
     colour = stroke.look.colour
-    axes.plot(*_columns(known), color=colour, linewidth=0.6, linestyle=":", zorder=2)
+    _threads(axes, [point for point in shown if not unknown(point)], colour)
     axes.plot(lengths, measured, linewidth=LINE_WIDTH, linestyle=stroke.dash, **mark(stroke))
     for point in shown:
         _doubt(axes, point, colour)
         if not point.estimate and point.predicted is not None:
             at = ([point.seq_len], [_positive(point.predicted)])
             axes.plot(*at, zorder=4, **failure(point.status, colour))
+
+
+def _threads(axes: Axes, known: Sequence[Point], colour: str) -> None:
+    """Dotted threads to predicted points only: under a dashed line they would change its look."""
+    for left, right in itertools.pairwise(known):
+        if left.estimate is None or right.estimate is None:
+            ends = [left.seq_len, right.seq_len], [_positive(p.height) for p in (left, right)]
+            axes.plot(*ends, color=colour, linewidth=0.6, linestyle=":", zorder=2)
 
 
 def _doubt(axes: Axes, point: Point, colour: str) -> None:
@@ -140,7 +148,3 @@ def shelves(points: Sequence[Point]) -> int:
 def _positive(height: float | None) -> float:
     """A height that a logarithmic axis can show; zero is a gap."""
     return height if height is not None and height > 0 else math.nan
-
-
-def _columns(pairs: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
-    return [x for x, _ in pairs], [y for _, y in pairs]

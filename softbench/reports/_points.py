@@ -97,7 +97,7 @@ def _point(cell: Sequence[Record], layouts: Mapping[str, str]) -> Point:
         better=first.better,
         status=status,
         estimate=estimate(measured) if measured else None,
-        predicted=None if measured else _predicted(repeats),
+        predicted=None if status in ("ok", "unsupported") else _predicted(repeats),
         reason=first.reason,
         record_ids=tuple(record.id for record in (telling if measured else repeats)),
     )

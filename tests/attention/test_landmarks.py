@@ -1,8 +1,8 @@
 """Each kind of landmark against a plain definition, and which numbers a grid can give.
 
 Broken on purpose, each of these turned a test here red: rows and columns of the grid swapped,
-longer segments first, a segment of N mod M tokens, the smallest stride taken, a stride rounded,
-remainder padded instead of dropped, first tokens taken from the end, tokens drawn twice.
+landmarks in column order, the maximum for the mean, longer segments first, the smallest stride
+taken, first tokens taken from the end, tokens drawn twice, a grid that is not checked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What all layers share: their shape, their seed, and dealing channels to heads.
 
-Broken on purpose, each of these turned a test here red: weights from the global generator, biases
-left out, heads dealt with a stride, heads merged without going back.
+Broken on purpose, each of these turned a test here red: weights from the global generator, bounds
+twice as wide, heads dealt with a stride, heads merged without going back.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The closed forms of FLOPs against what torch dispatches and what fvcore counts.
 
-Broken on purpose, each of these turned a test here red: a term left out, gradients as twice or
-once the forward pass, norms counted once, the solver for one head only, recomputation left out,
-three projections for four, taps without the channels, the stride squared left out.
+Broken on purpose, each of these turned a test here red: gradients counted as once the forward
+pass, norms counted once or with a gradient for the ones, the landmarks' own kernel left out, the
+solver for one head only, recomputation left out, three projections for four, taps without the
+channels, the stride not squared.
 """
 
 from __future__ import annotations

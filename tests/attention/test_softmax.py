@@ -1,7 +1,8 @@
 """Softmax attention against the released code's values, and its two backends against each other.
 
 Broken on purpose, each of these turned a test here red: no scaling, scaling by D, softmax over
-queries, q and k swapped, heads merged in the wrong order, SDPA taken apart on meta.
+queries, scores transposed, heads merged in the wrong order, SDPA taken apart on meta, keys that
+may be missing.
 """
 
 from __future__ import annotations

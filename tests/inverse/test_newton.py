@@ -2,8 +2,9 @@
 
 Broken on purpose, each of these turned a test here red: α with 2 in place of 0.9·2, α from the
 matrix with its ridge, α over the whole batch, no ridge, ridge of 0.02, X_0 = αA, one step more or
-less, gradient without its sign, gradient without transposes, autocast left on, TF32 left on, α
-detached in the unrolled gradient.
+less, gradient without its sign, gradient without transposes, autocast left on (forward, backward),
+TF32 left on or the setting not put back, α detached in the unrolled gradient, a second derivative
+let pass, one product fewer in the count.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from torch import nn
 
 from softbench.metrics import parameters
 from softbench.protocol import Protocol
-from softbench.workload import Operator, Workload, build
+from softbench.workload import Workload, build
+from softbench.workload.operator import Operator
 
 
 def test_learned_scalars_are_counted_and_drawn_ones_apart() -> None:

@@ -1,7 +1,7 @@
 """Peak memory against tensors of known size.
 
-Mutants that turned a test here red: the allocator's start not subtracted (CUDA); the peak reset
-before the warm-up instead of after it; gradients of the warm-up kept; frees ignored; no warm-up.
+Mutants that turned a test here red: the allocator's start not subtracted (CUDA); its peak not
+reset; gradients of the warm-up kept (CUDA); frees ignored; no warm-up.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Predicted peak memory against the allocator's own events: two instruments that share nothing.
 
 Mutants that turned a test here red: views counted twice; inputs counted; storages never forgotten;
-workspace formulas returning zero; the flash backward's copy of its gradient left out.
+workspace formulas returning zero; the flash backward's copy of its gradient left out; the
+convolution's copy of what does not lie contiguous left out.
 On the CPU with float32, SDPA too agrees within 2 % through its workspace formula, and so do
 convolutions but for the pass over the weight's gradient (a layer with 3×3 filters: 93 %).
 """

@@ -71,13 +71,13 @@ def record(
 def timed(of: Case, seconds: float, *, spread: Sequence[float] = SPREAD) -> list[Record]:
     """One latency record a process: three calls each, the processes `spread` apart."""
     return [
-        record(of, "latency", [seconds * f * c for c in (0.99, 1.0, 1.03)], repeat=i, threads=1)
+        record(of, "latency", [seconds * f * c for c in (0.99, 1.0, 1.03)], repeat=i)
         for i, f in enumerate(spread)
     ]
 
 
 def counted(of: Case, metric: str, value: int) -> list[Record]:
-    return [record(of, metric, [value], threads=1)]
+    return [record(of, metric, [value])]
 
 
 def suite(

@@ -57,6 +57,11 @@ def test_what_is_no_number_is_no_prediction(predicted: object) -> None:
     assert (point.predicted, point.height) == (None, None)
 
 
+def test_what_cannot_be_had_has_no_height() -> None:
+    (point,) = points([record(case(), status="unsupported", reason="no", predicted=5.0)])
+    assert point.height is None
+
+
 def test_grids_tell_series_apart_only_where_one_length_has_several() -> None:
     square, flat = case(shape={"grid": "28x28"}), case(shape={"grid": "14x56"})
     assert {p.series.layout for p in points([record(square), record(flat)])} == {

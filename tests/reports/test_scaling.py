@@ -2,8 +2,8 @@
 
 Mutants seen red: a failed cell drawn as measured, the line drawn across a failed cell, the
 prediction ignored, an unknown height left out, a quantity's panel kept when it is missing, dates
-in the files, text turned to outlines, the
-user's settings let in, the records' ids of the wrong point.
+in the files, text turned to outlines, the user's settings let in, single calls left out, the
+records' ids of the wrong point.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CORE_SIX = tuple((name, "eager") for name in CORE)
 def drawn(records: list[Record]) -> Figure:
     (group,) = groups(records)
     with _figure.own_settings():
-        return _figure.draw(group, scaling.quantities(group))
+        return _figure.draw(group, scaling.quantities(group), {})
 
 
 def places(line: Line2D) -> list[tuple[float, float]]:
@@ -144,6 +144,8 @@ def test_what_was_not_measured_stands_at_its_predicted_height_and_breaks_the_lin
     heights = dict(marks(axes, CORE["soft"].marker))
     assert heights[196] == pytest.approx(1e-3, rel=0.01)
     assert math.isnan(heights[400])
+    threads = [places(line) for line in axes.get_lines() if line.get_linestyle() == ":"]
+    assert [[x for x, _ in ends] for ends in threads] == [[196, 400], [400, 784]]
 
 
 @pytest.mark.parametrize("status", ["out_of_memory", "timeout", "error", "skipped"])
@@ -168,11 +170,11 @@ def test_failures_are_explained_and_counted_and_the_unsupported_named() -> None:
 
 def test_the_caption_says_what_the_intervals_are() -> None:
     said = texts(drawn(timed(case(), 1e-3)))
-    assert "cpu, float32, 1 thread, operator level, B = 1, H = 8, D = 64." in said
+    assert "cpu, float32, operator level, B = 1, H = 8, D = 64." in said
     assert "medians of 3 fresh processes" in said
     assert "95 % t interval" in said
     once = texts(drawn(timed(case(), 1e-3, spread=[1.0])))
-    assert "No interval for values from a single process." in once
+    assert "No interval for values from one process." in once
     assert "95 %" not in once
 
 

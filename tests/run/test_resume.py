@@ -142,9 +142,10 @@ def test_what_was_measured_by_other_rules_or_elsewhere_is_not_reused(
 ) -> None:
     bench.suite()
     bench.run()
+    folder = bench.results
     theirs = [r.model_copy(update={field: "0" * 12}).sealed() for r in bench.records()]
-    (bench.results / records.FILE).unlink()
-    with records.Store(bench.results) as store:
+    (folder / records.FILE).unlink()
+    with records.Store(folder) as store:
         for record in theirs:
             store.append(record)
     assert bench.run().code == 0

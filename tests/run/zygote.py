@@ -85,10 +85,12 @@ def _become(*descriptors: int) -> None:
 
 
 def _replace(patience: float | None) -> None:
+    from softbench.cli import display
     from softbench.executors import local
     from softbench.run import driver
 
     local.subprocess = SimpleNamespace(Popen=Fork, PIPE=subprocess.PIPE)  # type: ignore[assignment]
+    display.LOG_SECONDS = 0.1
     if patience is not None:
         driver.PATIENCE, driver.LEAST_PATIENCE = 0.0, patience  # type: ignore[misc]
 

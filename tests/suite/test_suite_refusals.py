@@ -63,7 +63,7 @@ def test_the_suite_that_the_others_are_made_of_is_good(tmp_path: Path) -> None:
         ("repeats: 1", "dtype: aut", ["dtype: no 'aut'", "did you mean 'auto'?"]),
         ("repeats: 1", "device: cdua", ["no device 'cdua'", "did you mean 'cuda'?"]),
         ("repeats: 1", "device: cuda:x", ["no device 'cuda:x'", "'cuda:0'?"]),
-        ("repeats: 1", "mode: bakward", ["mode: no 'bakward'", "known: "]),
+        ("repeats: 1", "mode: bakward", ["mode: no 'bakward'", "'forward_backward'?"]),
         ("repeats: 1", "name: mine", ["unknown key 'name'", "called after its file"]),
         ("repeats: 1", "task: {name: x}", ["has no models yet"]),
         ("level: operator", "level: model", ["has no models yet"]),
@@ -128,7 +128,7 @@ def test_a_list_or_mapping_stands_only_where_one_may(
         ("softmax: {}", "soft: {conv_kernel_size: 4}", ["4 is even"]),
         ("seq_len: 16", "seq_len: 16, grid: 4x5", ["grid 4x5 holds 20 tokens", "16"]),
         ("seq_len: 16", "grid: 4y5", ["'4y5'", "28x56"]),
-        ("seq_len: 16", "grid: 0x5", ["'0x5'", "positive"]),
+        ("seq_len: 16", 'grid: "0x5"', ["'0x5'", "positive"]),
         (", seq_len: 16", "", ["seq_len", "grid"]),
         ("16", "{pow2: [16, 8]}", ["pow2", "[16, 8]"]),
         ("16", "{pow2: 5}", ["pow2", "not 5"]),
@@ -184,7 +184,7 @@ BOMB = "a: &a [x]\n" + "".join(f"{n}: &{n} [*a, *a]\n" for n in "bcdef")
         ("a: " + "[" * 5000, ["nested too deeply"]),
         ("a: " + "{a: " * 5000, ["nested too deeply"]),
         ("a: [1, 2\nb: 3\n", ["line 2", "expected ',' or ']'"]),
-        ("a:\n\t- b\n", ["line 2", "tab"]),
+        ("a:\n\t- b\n", ["line 2", r"'\t'"]),
         (GOOD + "---\n" + GOOD, ["expected a single document"]),
         (GOOD + "seed: 2020-02-31\n", ["day is out of range"]),
         (b"level: \xff\xfe\n", ["UTF-8"]),
@@ -196,8 +196,6 @@ BOMB = "a: &a [x]\n" + "".join(f"{n}: &{n} [*a, *a]\n" for n in "bcdef")
 def test_what_is_no_plain_data_is_refused(
     tmp_path: Path, text: str | bytes, fragments: list[str]
 ) -> None:
-    if fragments == ["line 2", "tab"]:
-        fragments = ["line 2", r"'\t'"]
     says(refusal(written(tmp_path, text)), str(tmp_path / "given.yaml"), *fragments)
 
 

@@ -1,27 +1,21 @@
 """A case becomes a seeded module, its inputs and one step to call.
 
-Every tensor is drawn from a stream of its own, named by (seed, role), on the CPU in float32, and
-only then cast and moved: a value does not depend on device, dtype or on which other tensors the
-mechanism takes, so all mechanisms of a block see the same queries and values.
-On the meta device nothing is drawn: shapes alone flow and the host allocates nothing.
 A case with `compile` is not compiled on the meta device, where no kernel ever runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the field's own short name
 
 from softbench import plugins
-from softbench.case import Case, Dtype, Shape, Unsupported, content_hash
-
-SMOOTH_POINTS = 7
+from softbench.case import Case, Unsupported
+from softbench.workload.inputs import draw, stream, torch_dtype
+from softbench.workload.operator import Operator
 
 
 @dataclass(frozen=True)
@@ -63,42 +57,6 @@ class Workload:
         return output
 
 
-class Operator(nn.Module):
-    """A mechanism at operator level: it owns the weights and calls one backend on given heads."""
-
-    def __init__(
-        self,
-        attend: Callable[..., Tensor],
-        weights: Mapping[str, Tensor],
-        params: Any,
-        shape: Shape,
-        *,
-        shares_keys: bool,
-    ) -> None:
-        """A learned weight (nn.Parameter) becomes a parameter, a drawn one a buffer."""
-        super().__init__()
-        self._attend, self._params, self._grid = attend, params, shape.grid
-        self._shares_keys = shares_keys
-        self._names = tuple(weights)
-        for name, weight in weights.items():
-            if isinstance(weight, nn.Parameter):
-                self.register_parameter(name, weight)
-            else:
-                self.register_buffer(name, weight)
-
-    def forward(self, *heads: Tensor) -> Tensor:
-        """(q, k, v), or (q, v) where keys are the queries, each [B, H, N, D], to [B, H, N, D]."""
-        if self._shares_keys:
-            q_BHND, v_BHND = heads
-            k_BHND = None
-        else:
-            q_BHND, k_BHND, v_BHND = heads
-        weights = {name: getattr(self, name) for name in self._names}
-        return self._attend(
-            q_BHND, k_BHND, v_BHND, params=self._params, weights=weights, grid=self._grid
-        )
-
-
 def build(case: Case) -> Workload:
     """The workload of `case`: module, inputs and, in forward_backward, a cotangent.
 
@@ -129,30 +87,9 @@ def params_of(case: Case) -> Any:
     return mechanism.Params(**{**level_defaults, **case.params})
 
 
-def draw(case: Case, role: str, *, smooth: bool = False) -> Tensor:
-    """The tensor that plays `role` in `case`: [B, H, N, D], at layer level [B, N, C].
-
-    `smooth` enlarges a 7×7 normal grid per batch element and channel bilinearly to the token grid
-    (7 points linearly where the tokens have no grid), corner to corner; else N(0, 1).
-    """
-    shape = case.shape
-    dtype = torch_dtype(case.dtype)
-    if case.device == "meta":
-        return _as_level(torch.empty(_by_heads(shape), dtype=dtype, device="meta"), case)
-    generator = _stream(case, role)
-    values_BHND = _smooth(shape, generator) if smooth else _normal(shape, generator)
-    return _as_level(values_BHND, case).to(device=case.device, dtype=dtype)
-
-
-def torch_dtype(dtype: Dtype) -> torch.dtype:
-    """The torch dtype of that name."""
-    found: torch.dtype = getattr(torch, dtype)
-    return found
-
-
 def _module(mechanism: ModuleType, params: Any, case: Case) -> nn.Module:
     # Layers initialised by torch itself draw from the global stream: seeded too, then restored.
-    generator = _stream(case, "weights")
+    generator = stream(case, "weights")
     home = torch.device("meta" if case.device == "meta" else "cpu")
     with torch.random.fork_rng(devices=[]), home:
         torch.default_generator.manual_seed(generator.initial_seed())
@@ -181,34 +118,6 @@ def _roles(mechanism: ModuleType, case: Case) -> tuple[str, ...]:
     if case.level == "layer":
         return ("x",)
     return ("q", "v") if getattr(mechanism, "SHARES_KEYS", False) else ("q", "k", "v")
-
-
-def _stream(case: Case, role: str) -> torch.Generator:
-    # Adjacent seeds give correlated Mersenne states; a hash of the name does not.
-    seed = int(content_hash([case.seed, role], 15), 16)
-    return torch.Generator().manual_seed(seed)
-
-
-def _by_heads(shape: Shape) -> tuple[int, int, int, int]:
-    return shape.batch_size, shape.num_heads, shape.seq_len, shape.head_dim
-
-
-def _normal(shape: Shape, generator: torch.Generator) -> Tensor:
-    return torch.randn(_by_heads(shape), generator=generator)
-
-
-def _smooth(shape: Shape, generator: torch.Generator) -> Tensor:
-    B, H, N, D = _by_heads(shape)
-    grid = shape.grid or (N,)
-    points = [SMOOTH_POINTS] * len(grid)
-    field = torch.randn(B, H * D, *points, generator=generator)
-    mode = "bilinear" if shape.grid else "linear"
-    enlarged = F.interpolate(field, size=grid, mode=mode, align_corners=True)
-    return enlarged.reshape(B, H, D, N).transpose(2, 3).contiguous()
-
-
-def _as_level(values_BHND: Tensor, case: Case) -> Tensor:
-    return values_BHND.transpose(1, 2).flatten(2) if case.level == "layer" else values_BHND
 
 
 def _check_backend(mechanism: ModuleType, case: Case) -> None:
