@@ -27,6 +27,9 @@ class Protocol(Value):
         Fraction, Field(description="warm-up ends when two stretches differ by less")
     ] = 0.05
     sample_seconds: Annotated[Seconds, Field(description="timed seconds a case may use")] = 0.5
+    slow_seconds: Annotated[
+        Seconds, Field(description="timed seconds that a slow case may use to reach three calls")
+    ] = 3.0
     min_stretches: Annotated[int, Field(ge=3, description="fewest stretches before a stop")] = 10
     target_width: Annotated[
         Fraction, Field(description="stop when the interval of the median is this narrow")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import fcntl
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -103,7 +102,7 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = (folder / ".lock").open("a")
-            self._fd = os.open(folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            (folder / FILE).open("ab").close()
         except OSError as error:
             raise RecordsError(f"cannot write in {folder}: {error.strerror}") from None
         try:
@@ -113,8 +112,12 @@ class Store:
             raise RecordsError(f"another run holds {folder}; wait for it or use --out") from None
 
     def append(self, record: Record) -> None:
-        """One line in one write, so that a kill leaves either all of it or nothing."""
-        os.write(self._fd, _line(_plain(record)))
+        """One line in one write, so that a kill leaves either all of it or nothing.
+
+        The file is opened each time: `repair` puts another one in its place.
+        """
+        with (self.folder / FILE).open("ab", buffering=0) as file:
+            file.write(_line(_plain(record)))
 
     def append_invocation(self, invocation: dict[str, Any]) -> None:
         """One line more in invocations.jsonl."""
@@ -123,7 +126,6 @@ class Store:
 
     def close(self) -> None:
         """Let the folder go."""
-        os.close(self._fd)
         self._lock.close()
 
     def __enter__(self) -> Store:

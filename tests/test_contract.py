@@ -29,7 +29,7 @@ def render(records, folder):
     path.write_text("word")
     return [path]
 '''
-Adopt = Callable[[str, str], str]
+Adopt = Callable[[str], str]
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def adopt(tmp_path: Path) -> Iterator[Adopt]:
     """Write a plugin file, adopt it, and forget it afterwards; returns its name."""
     before = set(sys.modules)
 
-    def adopted(source: str, name: str = "stand_in") -> str:
-        path = tmp_path / f"{name}.py"
+    def adopted(source: str) -> str:
+        path = tmp_path / "stand_in.py"
         path.write_text(source)
         return plugins.adopt(path)[1]
 

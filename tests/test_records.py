@@ -164,6 +164,15 @@ def test_repair_sets_damaged_lines_aside_and_keeps_the_order(
     assert records.read(tmp_path) == [three[0], three[2]]
 
 
+def test_what_is_appended_after_a_repair_is_kept(tmp_path: Path, three: list[Record]) -> None:
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b"garbage\n")
+    with Store(tmp_path) as store:
+        assert records.repair(tmp_path) == 1
+        store.append(record(3))
+    assert records.read(tmp_path) == [*three, record(3)]
+
+
 def test_a_second_repair_keeps_what_the_first_set_aside(
     tmp_path: Path, three: list[Record]
 ) -> None:

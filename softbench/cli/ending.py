@@ -12,6 +12,7 @@ import typer
 class BadInputError(Exception):
     """What was typed cannot be used; the message is one line."""
 
+
 INTERRUPTED = 130
 
 
@@ -23,7 +24,9 @@ def exit_code(command: Callable[[], Any]) -> int:
             raise KeyboardInterrupt
         return code
     except (KeyboardInterrupt, typer.Abort):
-        return _one_line("interrupted; the same command goes on where this one stopped", INTERRUPTED)
+        return _one_line(
+            "interrupted; the same command goes on where this one stopped", INTERRUPTED
+        )
     except BrokenPipeError:  # `softbench list attention | head -1`
         sys.stderr.close()
         return 0

@@ -40,7 +40,7 @@ class LocalWorker:
             stderr=self._stderr,
             bufsize=0,
             start_new_session=True,
-            env={**os.environ, **_thread_limits(threads)},
+            env={**os.environ, **_settings(threads)},
         )
         assert self._process.stdin is not None  # because of PIPE
         assert self._process.stdout is not None
@@ -115,6 +115,7 @@ def start(threads: int) -> LocalWorker:
     return LocalWorker(threads)
 
 
-def _thread_limits(threads: int) -> dict[str, str]:
+def _settings(threads: int) -> dict[str, str]:
+    """What libraries read when they load: their threads, and no profiler's complaint of no GPU."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return {name: str(threads) for name in names}
+    return {name: str(threads) for name in names} | {"KINETO_LOG_LEVEL": "99"}

@@ -1,4 +1,4 @@
-"""Nyströmformer's iteration for a pseudo-inverse: a polynomial of third order, four products a step.
+"""Nyströmformer's iteration for a pseudo-inverse: third order, four products a step.
 
 Xiong et al., "Nyströmformer: A Nyström-Based Algorithm for Approximating Self-Attention", AAAI
 2021, arXiv 2102.03902, eq. 11, after Razavi et al., "A New Iterative Method for Finding Approximate

@@ -6,9 +6,10 @@ reziproken Matrix", ZAMM 1933); the start is the polynomial of lowest degree tha
 all eigenvalues are positive.
 
 What it computes: with w an eigenvalue of R, after k steps the eigenvalue of X is
-`(1 - (1 - w/‖R‖₁)^(2^k)) / w`: 1/w where `w 2^k` is well above ‖R‖₁, and about `2^k/‖R‖₁`, a plateau,
-where it is below. Small eigenvalues so need the steps that κ asks for, where SOFT's start needs
-those of κ²: half as many at a high κ. Before it has converged it is another filter than SOFT's.
+`(1 - (1 - w/‖R‖₁)^(2^k)) / w`: 1/w where `w 2^k` is well above ‖R‖₁, and about `2^k/‖R‖₁`, a
+plateau, where it is below. Small eigenvalues so need the steps that κ asks for, where SOFT's start
+needs those of κ²: half as many at a high κ. Before it has converged it is another filter than
+SOFT's.
 
 Differences from SOFT's solver:
 - The start is the identity, not the matrix, over its norm: with a negative eigenvalue this one

@@ -60,7 +60,8 @@ def flops(
 def _filtered(r_BHMM: Tensor, alpha_BH: Tensor, num_iters: int) -> Tensor:
     w_BHM, vectors_BHMM = torch.linalg.eigh(r_BHMM)
     filter_BHM = _filter(w_BHM, alpha_BH[..., None], num_iters)
-    return (vectors_BHMM * filter_BHM[..., None, :]) @ vectors_BHMM.mT
+    x_BHMM: Tensor = (vectors_BHMM * filter_BHM[..., None, :]) @ vectors_BHMM.mT
+    return x_BHMM
 
 
 def _filter(w_BHM: Tensor, alpha_BH1: Tensor, num_iters: int) -> Tensor:

@@ -1,8 +1,8 @@
 """The Moore-Penrose pseudo-inverse by singular values, with a cut-off.
 
 `R = A + ridge·I = U diag(s) Vᵀ`, `X = V diag(1/s) Uᵀ` over the singular values above
-`M · ε · max s`, ε the spacing of the dtype at 1; the others are dropped (Golub and Van Loan, "Matrix
-Computations", 4th ed., 2013, section 5.5). It is the `A†` that SOFT's eq. 9 names (Lu et al.,
+`M · ε · max s`, ε the spacing of the dtype at 1; the others are dropped (Golub and Van Loan,
+"Matrix Computations", 4th ed., 2013, section 5.5). It is the `A†` that SOFT's eq. 9 names (Lu et al.,
 NeurIPS 2021, arXiv 2110.11945).
 
 What it computes: with a ridge the true inverse, as `cholesky` does, at a higher price. Without one
@@ -50,4 +50,5 @@ def _pseudo_inverse(r_BHMM: Tensor) -> Tensor:
     cutoff_BH1 = r_BHMM.shape[-1] * torch.finfo(r_BHMM.dtype).eps * s_BHM.amax(-1, keepdim=True)
     # Asked this way round, a NaN is not dropped.
     inverted_BHM = torch.where(s_BHM <= cutoff_BH1, 0.0, s_BHM.reciprocal())
-    return (vt_BHMM.mT * inverted_BHM[..., None, :]) @ u_BHMM.mT
+    x_BHMM: Tensor = (vt_BHMM.mT * inverted_BHM[..., None, :]) @ u_BHMM.mT
+    return x_BHMM

@@ -2,7 +2,8 @@
 
 A stretch lasts at least `stretch_seconds` (or one call); how many calls that is, is found while
 warming up. Warm-up ends when two stretches in a row agree, or at its cap. Sampling ends when the
-interval of the median is narrow enough, or when the seconds are spent; the record says which.
+interval of the median is narrow enough, or when the seconds are spent; the record says which. A
+slow case may use `slow_seconds` to reach three stretches.
 `measure` yields between stretches, so that the cases of a block can run interleaved at random.
 CUDA: device time is the value; a case whose host needs longer to issue a call than the device needs
 to run it is marked `launch_bound`. That path has not run on a GPU yet.
@@ -25,6 +26,7 @@ QUANTITIES = {"latency": ("s", "lower")}
 REPEATED = True
 # Calls are planned for a little more than the shortest stretch: a call may run faster than before.
 MARGIN = 1.2
+FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def sample(
     """Timed stretches until the median is known well enough ("width") or the "budget" is spent."""
     stretches = [clock(calls)]
     spent = stretches[0].elapsed
-    while not (narrow := _narrow_enough(stretches, protocol)) and spent < protocol.sample_seconds:
+    while not (narrow := _narrow_enough(stretches, protocol)) and _affords_more(
+        len(stretches), spent, protocol
+    ):
         yield
         stretches.append(clock(calls))
         spent += stretches[-1].elapsed
@@ -88,6 +92,13 @@ def calls_for(stretch: Stretch, protocol: Protocol) -> int:
         return 1
     # A clock too coarse for one call still says that more calls are needed.
     return ceil(MARGIN * protocol.stretch_seconds / max(stretch.seconds, 1e-7))
+
+
+def _affords_more(stretches: int, spent: float, protocol: Protocol) -> bool:
+    """Below three stretches nothing is known of the spread, so a slow case may use more time."""
+    if stretches < FEWEST:
+        return spent * (stretches + 1) / stretches <= protocol.slow_seconds
+    return spent < protocol.sample_seconds
 
 
 def _narrow_enough(stretches: list[Stretch], protocol: Protocol) -> bool:

@@ -173,6 +173,15 @@ def test_sampling_stops_on_the_budget() -> None:
     assert 0.3 <= sum(stretch.elapsed for stretch in stretches) <= 0.32
 
 
+@pytest.mark.parametrize(("call_seconds", "stretches"), [(0.2, 3), (0.9, 3), (1.2, 2), (2.0, 1)])
+def test_a_slow_case_reaches_three_stretches_where_it_can_afford_them(
+    call_seconds: float, stretches: int
+) -> None:
+    _, clock = counting(lambda n: call_seconds * (1 + n % 2 / 9))
+    _, (taken, _) = drain(latency.sample(clock, 1, Protocol(slow_seconds=3.0)))
+    assert len(taken) == stretches
+
+
 def test_cases_can_run_in_between_and_detail_says_how_it_was_taken() -> None:
     yields, found = drain(latency.measure(standing_in(sleeping(1e-3)[1], X), QUICK))
     detail = found["latency"].detail

@@ -47,7 +47,9 @@ def test_without_a_terminal_the_log_is_plain(bench: Bench) -> None:
     command = bench.run(plugins=("turns", "troubled"))
     assert "\x1b" not in command.err + command.out
     assert "\r" not in command.err
-    log = r"bench: \d+ of 12, (time left unknown|\d+:\d\d left)(, \d error)?; turns of troubled/eager"
+    log = (
+        r"bench: \d+ of 12, (time left unknown|\d+:\d\d left)(, \d error)?; turns of troubled/eager"
+    )
     assert re.search(log, command.err)
     assert re.search(r"\d+:\d\d left, \d error;", command.err)
     assert command.err.count("error: troubled/eager N=17 forward: ValueError: two and two\n") == 2
