@@ -6,7 +6,14 @@ clamped, so that the kernel is never above 1. The authors' code lacks the clamp.
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
+
+
+def scaled(q_BHND: Tensor) -> Tensor:
+    """q / D^(1/4), so that -½‖·‖² of it is eq. 5's -‖·‖²/(2√D)."""
+    return q_BHND / math.sqrt(math.sqrt(q_BHND.shape[-1]))
 
 
 def gaussian_kernel(x_BHND: Tensor, y_BHMD: Tensor) -> Tensor:

@@ -19,13 +19,12 @@ Differences from the paper and the authors' code:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from softbench.attention import _counts, _landmark_rules, _landmarks
+from softbench.attention import _gaussian_counts, _landmark_rules, _landmarks
 from softbench.attention._fields import (
     ConvKernelSize,
     Gradient,
@@ -35,13 +34,14 @@ from softbench.attention._fields import (
     NumLandmarks,
     Ridge,
 )
-from softbench.attention._gaussian import gaussian_kernel, gaussian_kernel_by_ones
-from softbench.attention._heads import merge_heads, split_heads
+from softbench.attention._gaussian import gaussian_kernel, gaussian_kernel_by_ones, scaled
+from softbench.attention._multihead import add_projections, joined, projected
 from softbench.attention._solvers import solver
 from softbench.attention._value_conv import convolution_weight, value_convolution
-from softbench.attention._weights import linear, register, registered
+from softbench.attention._weights import register, registered
 from softbench.case import Level, Mode, Shape, Value
 from softbench.inverse._precision import full_precision, widened
+from softbench.inverse._solving import ridged
 
 RANK: str | None = "num_landmarks"
 SHARES_KEYS = True
@@ -76,7 +76,7 @@ def attend(
     ValueError: keys are given, or a grid is needed and missing.
     """
     _refuse_keys(k_BHND)
-    q_BHND = _scaled(q_BHND)
+    q_BHND = scaled(q_BHND)
     landmarks_BHMD = _landmarks.sample(
         q_BHND, params.landmarks, params.num_landmarks, weights, grid
     )
@@ -91,13 +91,31 @@ def attend(
 BACKENDS: dict[str, Callable[..., Tensor]] = {"eager": attend}
 
 
-def exact(q_BHND: Tensor, k_BHND: Tensor | None, v_BHND: Tensor, params: Params) -> Tensor:
-    """[B, H, N, D]: the dense kernel of all tokens times v (eq. 5), no convolution."""
-    _refuse_keys(k_BHND)
+def exact(q_BHTD: Tensor, k_BHND: Tensor | None, v_BHND: Tensor, params: Params) -> Tensor:
+    """[B, H, T, D]: the dense kernel of all tokens times v (eq. 5), no convolution.
+
+    Keys are the queries where they are None; given, they are all queries, and q some of them.
+    """
+    k_BHND = q_BHTD if k_BHND is None else k_BHND
+    with full_precision(v_BHND.device):
+        kernel_BHTN = gaussian_kernel(widened(scaled(q_BHTD)), widened(scaled(k_BHND)))
+        out_BHTD = kernel_BHTN @ widened(v_BHND)
+    return out_BHTD.to(v_BHND.dtype)
+
+
+def landmark_inverse(
+    q_BHND: Tensor,
+    k_BHND: Tensor | None,
+    params: Params,
+    weights: Mapping[str, Tensor],
+    grid: tuple[int, int] | None,
+) -> tuple[Tensor, Tensor]:
+    """[B, H, M, M] twice: the landmark kernel with its ridge, and `attend`'s X for its inverse."""
+    number = params.num_landmarks
+    landmarks_BHMD = _landmarks.sample(scaled(q_BHND), params.landmarks, number, weights, grid)
     with full_precision(q_BHND.device):
-        q_BHND = widened(_scaled(q_BHND))
-        out_BHND = gaussian_kernel(q_BHND, q_BHND) @ widened(v_BHND)
-    return out_BHND.to(v_BHND.dtype)
+        a_BHMM, x_BHMM = _inverted(widened(landmarks_BHMD), params)
+    return ridged(a_BHMM, params.ridge), x_BHMM
 
 
 def weights(shape: Shape, params: Params, generator: torch.Generator) -> dict[str, Tensor]:
@@ -120,64 +138,42 @@ def supports(shape: Shape, params: Params) -> str | None:
 def flops(
     shape: Shape, params: Params, *, level: Level, backend: str, mode: Mode
 ) -> dict[str, int]:
-    """FLOPs by term, forward or with the gradients of every input and weight.
-
-    Products and convolutions only; exponentials, sums, pooling, LayerNorm and GELU are outside.
-    """
-    times, heads = _counts.passes(mode), shape.batch_size * shape.num_heads
-    tokens, landmarks, width = shape.seq_len, params.num_landmarks, shape.head_dim
-    pairs = 2 * heads * (tokens + landmarks) * landmarks * width  # those of P and of A
+    """FLOPs by term, forward or with the gradients of every input and weight."""
+    number, kind, size = params.num_landmarks, params.landmarks, params.conv_kernel_size
     solution = solver(params.inverse).flops(
-        landmarks, params.num_newton_iters, mode=mode, gradient=params.gradient
+        number, params.num_newton_iters, mode=mode, gradient=params.gradient
     )
-    stride = _landmark_rules.conv_stride(shape, landmarks) if params.landmarks == "conv" else 0
-    # Each of the two norms is a product as large as the distances'; ones need no gradient.
-    norms = 2 * pairs * (1 if mode == "forward" else 2)
-    return {
-        "projections": _counts.projections(shape, 3, mode) if level == "layer" else 0,
-        "landmarks": _counts.landmark_convolution(shape, stride, landmarks, mode),
-        "distances": times * pairs,
-        "norms": norms,
-        "solver": heads * solution,
-        "products": times * 2 * heads * tokens * landmarks * (landmarks + 2 * width),
-        "convolution": _counts.value_convolution(shape, params.conv_kernel_size**2, mode),
-    }
+    return _gaussian_counts.terms(
+        shape, number, kind, size, solution=solution, level=level, mode=mode
+    )
 
 
 class Attention(nn.Module):
     """SOFT self-attention, [B, N, C] to [B, N, C] with C = num_heads · head_dim."""
 
     def __init__(
-        self,
-        shape: Shape,
-        params: Params,
-        *,
-        backend: str = "eager",
-        generator: torch.Generator,
+        self, shape: Shape, params: Params, *, backend: str = "eager", generator: torch.Generator
     ) -> None:
         """Draw projections and weights from `generator`. Raises Unsupported: no such stride."""
         super().__init__()
         self.shape, self.params, self.backend = shape, params, backend
-        width = shape.num_heads * shape.head_dim
-        self.q_proj = linear(width, width, generator=generator)
-        self.v_proj = linear(width, width, generator=generator)
-        self.out_proj = linear(width, width, generator=generator)
+        add_projections(self, shape, "qv", generator)
         drawn = weights(shape, params, generator)
         self.weight_names = tuple(drawn)
         register(self, drawn)
 
     def forward(self, x_BNC: Tensor) -> Tensor:
         """Project (keys are the queries), attend with every head, project back."""
+        q_BHND, v_BHND = projected(self, x_BNC, "qv", self.shape.num_heads)
         out_BHND = BACKENDS[self.backend](
-            split_heads(self.q_proj(x_BNC), self.shape.num_heads),
+            q_BHND,
             None,
-            split_heads(self.v_proj(x_BNC), self.shape.num_heads),
+            v_BHND,
             params=self.params,
             weights=registered(self, self.weight_names),
             grid=self.shape.grid,
         )
-        out_BNC: Tensor = self.out_proj(merge_heads(out_BHND))
-        return out_BNC
+        return joined(self, out_BHND)
 
 
 def _refuse_keys(k_BHND: Tensor | None) -> None:
@@ -185,16 +181,17 @@ def _refuse_keys(k_BHND: Tensor | None) -> None:
         raise ValueError("the keys of soft are its queries; pass None for k")
 
 
-def _scaled(q_BHND: Tensor) -> Tensor:
-    """q / D^(1/4), so that -½‖·‖² of it is eq. 5's -‖·‖²/(2√D)."""
-    return q_BHND / math.sqrt(math.sqrt(q_BHND.shape[-1]))
-
-
 def _low_rank(q_BHND: Tensor, landmarks_BHMD: Tensor, v_BHND: Tensor, params: Params) -> Tensor:
     """[B, H, N, D]: (P X)(Pᵀ v), eq. 9."""
     p_BHNM = gaussian_kernel_by_ones(q_BHND, landmarks_BHMD)
+    _, x_BHMM = _inverted(landmarks_BHMD, params)
+    return (p_BHNM @ x_BHMM) @ (p_BHNM.mT @ v_BHND)
+
+
+def _inverted(landmarks_BHMD: Tensor, params: Params) -> tuple[Tensor, Tensor]:
+    """[B, H, M, M] twice: the kernel A of the landmarks, and the solver's X."""
     a_BHMM = gaussian_kernel_by_ones(landmarks_BHMD, landmarks_BHMD)
     x_BHMM: Tensor = solver(params.inverse).invert(
         a_BHMM, num_iters=params.num_newton_iters, ridge=params.ridge, gradient=params.gradient
     )
-    return (p_BHNM @ x_BHMM) @ (p_BHNM.mT @ v_BHND)
+    return a_BHMM, x_BHMM

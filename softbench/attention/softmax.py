@@ -2,8 +2,9 @@
 
 "Attention Is All You Need", arXiv 1706.03762, eq. 1: `softmax(Q Kᵀ/√D) V`.
 
-Backends: `eager`, unfused, holding all N × N weights; `sdpa`, PyTorch's fused attention, which is
-the softmax that another mechanism has to beat.
+Backends: `eager`, unfused, holding all N × N weights; `sdpa`, PyTorch's fused attention with the
+kernel of its choice, which is the softmax that another mechanism has to beat; `flash`, `efficient`
+and `math`, the same call held to one kernel, unsupported where the device has not got it.
 
 Differences from the paper:
 - Q is divided by √D before the product, not the product after it: N·D divisions instead of N².
@@ -14,12 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from softbench.attention import _counts
+from softbench.attention import _counts, _sdpa
 from softbench.attention._heads import merge_heads, split_heads
 from softbench.attention._weights import linear
 from softbench.case import Level, Mode, Shape, Value
@@ -55,18 +56,46 @@ def attend_sdpa(
     weights: Mapping[str, Tensor],
     grid: tuple[int, int] | None,
 ) -> Tensor:
-    """[B, H, N, D] by PyTorch's fused attention. ValueError without keys."""
-    keys_BHND = _keys(k_BHND)
-    if q_BHND.device.type != "meta":
-        return functional.scaled_dot_product_attention(q_BHND, keys_BHND, v_BHND)
-    # On meta PyTorch takes SDPA apart into the N × N form; the flash operator has to be named for
-    # counts and memory predictions to see what devices run.
-    flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    out_BHND: Tensor = flash(q_BHND, keys_BHND, v_BHND)[0]
-    return out_BHND
+    """[B, H, N, D] by the fused kernel that PyTorch chooses. ValueError without keys."""
+    return _sdpa.fused(q_BHND, _keys(k_BHND), v_BHND)
 
 
-BACKENDS: dict[str, Callable[..., Tensor]] = {"eager": attend, "sdpa": attend_sdpa}
+def attend_by_kernel(
+    kernel: _sdpa.Kernel,
+    q_BHND: Tensor,
+    k_BHND: Tensor | None,
+    v_BHND: Tensor,
+    *,
+    params: Params,
+    weights: Mapping[str, Tensor],
+    grid: tuple[int, int] | None,
+) -> Tensor:
+    """[B, H, N, D] by the fused kernel of that name. ValueError without keys.
+
+    RuntimeError: the device has no such kernel for these tensors.
+    """
+    return _sdpa.fused_by(kernel, q_BHND, _keys(k_BHND), v_BHND)
+
+
+BACKENDS: dict[str, Callable[..., Tensor]] = {
+    "eager": attend,
+    "sdpa": attend_sdpa,
+    "flash": partial(attend_by_kernel, "flash"),
+    "efficient": partial(attend_by_kernel, "efficient"),
+    "math": partial(attend_by_kernel, "math"),
+}
+
+
+def backend_ran(
+    shape: Shape, *, backend: str, device: str, dtype: torch.dtype, with_gradient: bool
+) -> str:
+    """The kernel that `backend` runs on `device`. Raises Unsupported where it has none."""
+    if backend == "eager":
+        return "eager"
+    kernel = None if backend == "sdpa" else backend
+    return _sdpa.kernel_ran(
+        shape, kernel=kernel, device=device, dtype=dtype, with_gradient=with_gradient
+    )
 
 
 def weights(shape: Shape, params: Params, generator: torch.Generator) -> dict[str, Tensor]:
@@ -84,11 +113,11 @@ def flops(
 ) -> dict[str, int]:
     """FLOPs by term: two N × N × D products, each with two in its gradient.
 
-    The fused backward pass computes the scores once more: `recomputation`, work of the device and
-    not of the model.
+    The backward pass of a fused kernel computes the scores once more: `recomputation`, work of the
+    device and not of the model. `math` is not fused and keeps them.
     """
     product = 2 * shape.batch_size * shape.num_heads * shape.seq_len**2 * shape.head_dim
-    again = backend == "sdpa" and mode == "forward_backward"
+    again = backend in ("sdpa", "flash", "efficient") and mode == "forward_backward"
     return {
         "projections": _counts.projections(shape, 4, mode) if level == "layer" else 0,
         "products": 2 * _counts.passes(mode) * product,

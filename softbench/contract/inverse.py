@@ -38,7 +38,7 @@ def _counts(name: str, module: ModuleType) -> Iterator[str]:
         try:
             counted = _dispatched(module, m, num_iters)
         except UnknownOperatorError:
-            if "nominal" not in (module.flops.__doc__ or ""):
+            if "nominal" not in (module.flops.__doc__ or "").lower():
                 yield "no dispatch count exists for it: the docstring of flops must say nominal"
             return
         if formula != counted:

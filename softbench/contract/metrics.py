@@ -1,4 +1,11 @@
-"""What every metric must satisfy: units of the SI, a direction, raw values of what it promises."""
+"""What every metric must satisfy: units of the SI, a direction, raw values of what it promises.
+
+`measure` returns, for every quantity, a Measurement or, where this case has none while others of
+the metric's quantities have one, an Unsupported with the reason; raised, it is of them all.
+A metric that is taken once (REPEATED False) and yet computes values may define `work(case)`: the
+FLOPs it does itself, in float32 products that take as long. Its cases are then checked against the
+budget as those of repeated metrics are.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +36,13 @@ def _quantities(name: str, module: ModuleType) -> Iterator[str]:
         yield "REPEATED must be True or False: whether fresh processes measure it again"
 
 
+def _work(name: str, module: ModuleType) -> Iterator[str]:
+    """What a metric says of its own work is a number of FLOPs."""
+    told = module.work(case("softmax", dtype="float32")) if hasattr(module, "work") else 0
+    if not isinstance(told, int) or told < 0:
+        yield f"work is {told!r}; a whole number of FLOPs, none below 0"
+
+
 def _alone(name: str, module: ModuleType) -> Iterator[str]:
     """A quantity has one metric: records are told apart by the quantity's name."""
     for other in plugins.names("metrics"):
@@ -47,6 +61,8 @@ def _measures(name: str, module: ModuleType) -> Iterator[str]:
     if set(found) != set(module.QUANTITIES):
         yield f"measure returns {sorted(found)}, QUANTITIES are {sorted(module.QUANTITIES)}"
     for quantity, measurement in found.items():
+        if isinstance(measurement, Unsupported):
+            continue
         if not isinstance(measurement, Measurement):
             yield f"{quantity}: measure returns {type(measurement).__name__}, not Measurement"
         elif not measurement.values or not all(map(math.isfinite, measurement.values)):
@@ -63,4 +79,4 @@ def _drained(measured: dict[str, Any] | Generator[None, None, dict[str, Any]]) -
             return dict(end.value)
 
 
-CHECKS = (_quantities, _alone, _measures)
+CHECKS = (_quantities, _work, _alone, _measures)

@@ -14,27 +14,19 @@ Differences from the paper and the authors' code:
 - α is of each matrix by itself, as in the authors' code; the paper does not say.
 - `gradient="unrolled"` differentiates through α and every step: neither source has it; it shows
   what the implicit gradient leaves out.
-- Iterations run in the dtype of A with autocast and TF32 off: the error of a step squares itself,
-  so a narrow product in the middle is never forgiven.
+- Iterations run in float32 or wider with autocast and TF32 off: the error of a step squares
+  itself, so a narrow product in the middle is never forgiven.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
-import torch
 from torch import Tensor
 
-from softbench.inverse._implicit import implicit_inverse
-from softbench.inverse._precision import full_precision
+from softbench.inverse._solving import Gradient, Mode, iterated, iterated_flops, ridged
 
 
 def invert(
-    a_BHMM: Tensor,
-    *,
-    num_iters: int,
-    ridge: float = 0.01,
-    gradient: Literal["implicit", "unrolled"] = "implicit",
+    a_BHMM: Tensor, *, num_iters: int, ridge: float = 0.01, gradient: Gradient = "implicit"
 ) -> Tensor:
     """`num_iters` Newton steps towards the inverse of `a_BHMM + ridge·I`, without an early stop.
 
@@ -42,43 +34,29 @@ def invert(
     backward pass and uses `-Xᵀ G Xᵀ`, nothing through α or the steps; `unrolled` is plain
     autograd. ValueError: a `num_iters` below 1, another `gradient`. Source: Algorithm 2.
     """
-    if num_iters < 1:
-        raise ValueError(f"num_iters is {num_iters}; Newton needs at least 1 step")
-    if gradient == "unrolled":
-        return _iterate(a_BHMM, num_iters, ridge)
-    if gradient != "implicit":
-        raise ValueError(f"gradient is {gradient!r}; it is 'implicit' or 'unrolled'")
-    return implicit_inverse(a_BHMM, lambda a: _iterate(a, num_iters, ridge))
+    return iterated(
+        a_BHMM,
+        lambda a: _iterate(a, num_iters, ridge),
+        num_iters=num_iters,
+        gradient=gradient,
+        solver="newton",
+    )
 
 
 def flops(
-    m: int,
-    num_iters: int,
-    *,
-    mode: Literal["forward", "forward_backward"] = "forward",
-    gradient: Literal["implicit", "unrolled"] = "implicit",
+    m: int, num_iters: int, *, mode: Mode = "forward", gradient: Gradient = "implicit"
 ) -> int:
-    """FLOPs of `invert` for one m × m matrix: the products of the steps, and of the gradient.
-
-    A step is two products. The implicit gradient is two more, once; the unrolled one is two for
-    every product of the forward pass.
-    """
-    product = 2 * m**3
-    forward = 2 * num_iters * product
-    if mode == "forward":
-        return forward
-    return forward + (2 * product if gradient == "implicit" else 2 * forward)
+    """FLOPs of `invert` for one m × m matrix: two products a step, and those of the gradient."""
+    return iterated_flops(m, 2 * num_iters, mode, gradient)
 
 
 def _iterate(a_BHMM: Tensor, num_iters: int, ridge: float) -> Tensor:
     """Algorithm 2 with a ridge: X after `num_iters` steps from α (A + ridge·I)."""
-    with full_precision(a_BHMM.device):
-        identity_MM = torch.eye(a_BHMM.shape[-1], dtype=a_BHMM.dtype, device=a_BHMM.device)
-        r_BHMM = a_BHMM + ridge * identity_MM
-        x_BHMM = _start(a_BHMM)[..., None, None] * r_BHMM
-        for _ in range(num_iters):
-            x_BHMM = 2 * x_BHMM - x_BHMM @ r_BHMM @ x_BHMM
-        return x_BHMM
+    r_BHMM = ridged(a_BHMM, ridge)
+    x_BHMM = _start(a_BHMM)[..., None, None] * r_BHMM
+    for _ in range(num_iters):
+        x_BHMM = 2 * x_BHMM - x_BHMM @ r_BHMM @ x_BHMM
+    return x_BHMM
 
 
 def _start(a_BHMM: Tensor) -> Tensor:

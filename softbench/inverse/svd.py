@@ -2,7 +2,7 @@
 
 `R = A + ridge·I = U diag(s) Vᵀ`, `X = V diag(1/s) Uᵀ` over the singular values above
 `M · ε · max s`, ε the spacing of the dtype at 1; the others are dropped (Golub and Van Loan,
-"Matrix Computations", 4th ed., 2013, section 5.5). It is the `A†` that SOFT's eq. 9 names (Lu et al.,
+"Matrix Computations", 4th ed., 2013, section 5.5). It is the `A†` of SOFT's eq. 9 (Lu et al.,
 NeurIPS 2021, arXiv 2110.11945).
 
 What it computes: with a ridge the true inverse, as `cholesky` does, at a higher price. Without one

@@ -3,6 +3,7 @@
 Boundary: matrix products and convolutions count 2 FLOPs per multiply-add; element-wise work,
 views, reductions, normalisation, pooling and resizing count zero. An operator that belongs to
 neither list is an UnknownOperatorError, never a zero: what nobody counted must not look free.
+Matrix factorisations count nominally, see `_factorisations.py`.
 A fused attention backward is 5 products of the scores' size: it computes the scores once more.
 """
 
@@ -18,6 +19,8 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from softbench.metrics import _factorisations
 
 Formula = Callable[[tuple[Any, ...], Any], int]
 
@@ -100,6 +103,7 @@ def formulas() -> dict[str, Formula]:
         "convolution": _convolution,
         "convolution_backward": _convolution_backward,
     }
+    counted |= _factorisations.formulas()
     for name in FUSED_ATTENTION:
         counted[name] = lambda args, output: _scores_products(2, *args[:3])
         counted[f"{name}_backward"] = lambda args, output: _scores_products(5, *args[1:4])
@@ -134,6 +138,8 @@ def free_operators() -> frozenset[str]:
         "upsample_linear1d upsample_linear1d_backward upsample_bilinear2d",
         "upsample_bilinear2d_backward upsample_nearest2d upsample_nearest2d_backward",
         "_foreach_add _foreach_mul",
+        "elu_backward leaky_relu leaky_relu_backward softplus_backward hardtanh_backward",
+        "mish_backward hardswish hardswish_backward log_sigmoid_forward log_sigmoid_backward",
     )
     return frozenset(name for group in groups for name in group.split())
 

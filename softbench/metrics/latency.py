@@ -18,9 +18,10 @@ from typing import Any
 
 from softbench.case import Measurement, Unsupported
 from softbench.metrics._clock import Clock, Stretch, clock_of
+from softbench.metrics._finite import first_call
 from softbench.metrics._median_interval import relative_width
 from softbench.protocol import Protocol
-from softbench.workload import Workload
+from softbench.workload import Workload, backend_ran
 
 QUANTITIES = {"latency": ("s", "lower")}
 REPEATED = True
@@ -43,15 +44,17 @@ def measure(
 ) -> Generator[None, None, dict[str, Measurement]]:
     """Seconds per call, a value per stretch; yields where another case may run in between.
 
-    Raises Unsupported on the meta device, where nothing runs.
+    Raises Unsupported on the meta device, where nothing runs; NonFiniteError for NaN.
     """
     if workload.case.device == "meta":
         raise Unsupported("nothing runs on the meta device, so nothing can be timed")
+    first_call(workload)
     name, clock = clock_of(workload, flush_l2=protocol.flush_l2)
     warm_up = yield from warm(clock, protocol)
     stretches, stopped_by = yield from sample(clock, warm_up.calls, protocol)
     workload.clear_gradients()
     detail = _detail(stretches, warm_up) | {"clock": name, "stopped_by": stopped_by}
+    detail["backend_ran"] = backend_ran(workload.case)
     if workload.case.device.startswith("cuda"):
         detail |= _against_host(stretches)
     return {"latency": Measurement([stretch.seconds for stretch in stretches], detail)}

@@ -17,6 +17,7 @@ import torch
 from torch.autograd.profiler import profile
 
 from softbench.case import Measurement, Unsupported
+from softbench.metrics._finite import first_call
 from softbench.protocol import Protocol
 from softbench.workload import Workload
 
@@ -25,11 +26,10 @@ REPEATED = True
 
 
 def measure(workload: Workload, protocol: Protocol) -> dict[str, Measurement]:
-    """One step's peak in whole bytes. Raises Unsupported on the meta device."""
+    """One step's peak in whole bytes. Raises Unsupported on the meta device; NonFiniteError."""
     if workload.case.device == "meta":
         raise Unsupported("the meta device allocates nothing; ask for predicted_peak_memory")
-    workload.step()
-    workload.clear_gradients()
+    first_call(workload)
     on_cuda = workload.case.device.startswith("cuda")
     peak = cuda_peak(workload) if on_cuda else cpu_peak(workload)
     workload.clear_gradients()

@@ -57,8 +57,13 @@ def predict(case: Case, rates: Mapping[str, float]) -> Cost:
     )
 
 
-def refuse(cost: Cost, budget: Mapping[str, float], device: str) -> None:
-    """Raise Skipped if the case would not fit into the memory or the time that it may use."""
+def refuse(
+    cost: Cost, budget: Mapping[str, float], device: str, seconds_besides: float = 0.0
+) -> None:
+    """Raise Skipped if the case would not fit into the memory or the time that it may use.
+
+    seconds_besides: what the metric computes for it besides calling it.
+    """
     fraction = budget["memory_fraction"]
     limit = fraction * _free_memory(device)
     needed = cost.bytes + cost.held_bytes
@@ -67,10 +72,11 @@ def refuse(cost: Cost, budget: Mapping[str, float], device: str) -> None:
             f"needs {needed / 2**30:.3g} GiB, more than the {limit / 2**30:.3g} GiB it may use",
             {"budget": "memory_fraction", "limit": math.floor(limit), "fraction": fraction},
         )
-    seconds = FEWEST_CALLS * cost.seconds
+    seconds = FEWEST_CALLS * cost.seconds + seconds_besides
     if seconds > budget["case_seconds"]:
+        reference = f" and {seconds_besides:.3g} s of references" if seconds_besides else ""
         raise Skipped(
-            f"{FEWEST_CALLS} calls of {cost.seconds:.3g} s each would take more than "
+            f"{FEWEST_CALLS} calls of {cost.seconds:.3g} s each{reference} would take more than "
             f"{budget['case_seconds']:g} s",
             {"budget": "case_seconds", "limit": budget["case_seconds"]},
         )

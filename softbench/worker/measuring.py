@@ -24,7 +24,7 @@ from softbench.worker.budget import Cost, Skipped, predict, refuse
 from softbench.workload import build
 
 Enter = Callable[[str, str], None]
-Outcome = dict[str, Measurement] | Exception
+Outcome = Mapping[str, Measurement | Unsupported] | Exception
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,21 @@ def measure_block(task: Task, enter: Enter) -> Iterator[dict[str, Any]]:
         for case in (case for case in task.cases if name in task.metrics[case.id]):
             enter(case.id, name)
             try:
-                if module.REPEATED:
+                if module.REPEATED or hasattr(module, "work"):
                     costs[case.id] = costs.get(case.id) or predict(case, task.rates)
-                    refuse(costs[case.id], task.budget, case.device)
+                    besides = _seconds_besides(module, case, task)
+                    refuse(costs[case.id], task.budget, case.device, besides)
                 allowed.append(case)
             except Exception as refusal:  # whatever a mechanism raises is an answer about its case
                 yield from _answers(case, name, module, refusal, costs.get(case.id))
         for case, outcome in _outcomes(allowed, name, module, task, enter):
             yield from _answers(case, name, module, outcome, costs.get(case.id))
+
+
+def _seconds_besides(module: ModuleType, case: Case, task: Task) -> float:
+    """Of the metric's own work for a case, beyond calling it; at least, as `predict` has it."""
+    work = float(module.work(case)) if hasattr(module, "work") else 0.0
+    return work * task.rates.get("gemm", 0.0)
 
 
 def _outcomes(
@@ -118,13 +125,20 @@ def _answers(
     """One answer for every quantity of the metric, measured or not."""
     for quantity, (unit, better) in module.QUANTITIES.items():
         answer = {"case": case.id, "metric": quantity, "unit": unit, "better": better}
-        if isinstance(outcome, Exception):
-            yield answer | _refusal(outcome, unit, cost)
-        elif quantity in outcome:
-            found = outcome[quantity]
+        found = _found(outcome, quantity, name)
+        if isinstance(found, Exception):
+            yield answer | _refusal(found, unit, cost)
+        else:
             work = {"flops": cost.flops} if cost and unit == "s" else {}
             ok = {"status": "ok", "reason": None, "values": found.values}
             yield answer | ok | {"detail": found.detail | work}
+
+
+def _found(outcome: Outcome, quantity: str, name: str) -> Measurement | Exception:
+    """What there is of one quantity; one that the metric promised and forgot is an error."""
+    if isinstance(outcome, Exception):
+        return outcome
+    return outcome.get(quantity) or LookupError(f"the metric {name} returned no {quantity}")
 
 
 def _refusal(error: Exception, unit: str, cost: Cost | None) -> dict[str, Any]:

@@ -60,8 +60,8 @@ class Workload:
 def build(case: Case) -> Workload:
     """The workload of `case`: module, inputs and, in forward_backward, a cotangent.
 
-    Raises Unsupported with the mechanism's own reason, and UnknownNameError for an unknown
-    mechanism or backend.
+    Raises Unsupported with the mechanism's own reason, or for a backend that the device has not
+    got, and UnknownNameError for an unknown mechanism or backend.
     """
     mechanism = plugins.load("attention", case.attention)
     params = params_of(case)
@@ -69,6 +69,7 @@ def build(case: Case) -> Workload:
     reason = mechanism.supports(case.shape, params)
     if reason is not None:
         raise Unsupported(reason)
+    backend_ran(case)
     with_gradient = case.mode == "forward_backward"
     module = _module(mechanism, params, case).train(with_gradient)
     if case.compile and case.device != "meta":
@@ -78,6 +79,25 @@ def build(case: Case) -> Workload:
         for role in _roles(mechanism, case)
     )
     return Workload(case, module, inputs, draw(case, "cotangent") if with_gradient else None)
+
+
+def backend_ran(case: Case) -> str:
+    """What runs for the case's backend on its device, as the mechanism says (SDPA's kernel, say).
+
+    The backend's own name where the mechanism does not say, and on the meta device, where nothing
+    runs. Raises Unsupported where the device has no such backend.
+    """
+    says = getattr(plugins.load("attention", case.attention), "backend_ran", None)
+    if says is None or case.device == "meta":
+        return case.backend
+    ran: str = says(
+        case.shape,
+        backend=case.backend,
+        device=case.device,
+        dtype=torch_dtype(case.dtype),
+        with_gradient=case.mode == "forward_backward",
+    )
+    return ran
 
 
 def params_of(case: Case) -> Any:

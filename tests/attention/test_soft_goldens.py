@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from softbench.attention import _landmarks, soft
-from softbench.attention._gaussian import gaussian_kernel, gaussian_kernel_by_ones
+from softbench.attention._gaussian import gaussian_kernel, gaussian_kernel_by_ones, scaled
 from softbench.inverse import newton
 
 NAMES = {
@@ -127,7 +127,7 @@ def test_landmarks_in_their_order(
     released: Released, output_bound: float, gradient_bound: float
 ) -> None:
     landmarks = _landmarks.sample(
-        soft._scaled(released.q), "conv", released.num_landmarks, released.weights, released.grid
+        scaled(released.q), "conv", released.num_landmarks, released.weights, released.grid
     )
     assert relative(landmarks, released.values["landmarks"]) < output_bound
 

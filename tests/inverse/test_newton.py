@@ -163,7 +163,7 @@ def test_flops_equal_a_dispatch_count(gradient: Any, mode: Any) -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(ValueError, match="num_iters is 0; Newton needs at least 1 step"):
+    with pytest.raises(ValueError, match="num_iters is 0; newton needs at least 1 step"):
         newton.invert(kernel(scale=1.0), num_iters=0)
     with pytest.raises(ValueError, match="gradient is 'exact'; it is 'implicit' or 'unrolled'"):
         newton.invert(kernel(scale=1.0), num_iters=1, gradient="exact")  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ Differences from the authors' code:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from pydantic import Field
@@ -30,16 +30,9 @@ class Params(Value):
 
 
 def attend(
-    q_BHND: Tensor,
-    k_BHND: Tensor | None,
-    v_BHND: Tensor,
-    *,
-    params: Params,
-    weights: Mapping[str, Tensor],
-    grid: tuple[int, int] | None,
+    q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, *, params: Params, **_: object
 ) -> Tensor:
-    """[B, H, N, D], eq. 5 with the features of eq. 7."""
-    assert k_BHND is not None  # SHARES_KEYS is not set
+    """[B, H, N, D], eq. 5 with the features of eq. 7; it has no weights and needs no grid."""
     scale = q_BHND.shape[-1] ** -0.25
     q_BHND, k_BHND = (functional.elu(x_BHND * scale) + 1 for x_BHND in (q_BHND, k_BHND))
     norms_BHN1 = (q_BHND * k_BHND.sum(2, keepdim=True)).sum(-1, keepdim=True)
@@ -54,14 +47,11 @@ def weights(shape: Shape, params: Params, generator: torch.Generator) -> dict[st
     return {}
 
 
-def supports(shape: Shape, params: Params) -> str | None:
-    """None: every shape is supported."""
-    return None
+def supports(shape: Shape, params: Params) -> None:
+    """Every shape."""
 
 
-def flops(
-    shape: Shape, params: Params, *, level: Level, backend: str, mode: Mode
-) -> dict[str, int]:
+def flops(shape: Shape, params: Params, *, level: Level, mode: Mode, **_: object) -> dict[str, int]:
     """FLOPs by term: two products of N · D² multiply-adds a head."""
     product = 2 * shape.batch_size * shape.num_heads * shape.seq_len * shape.head_dim**2
     return {
@@ -78,17 +68,15 @@ class Attention(nn.Module):
     ) -> None:
         """Draw the four projections from `generator`."""
         super().__init__()
-        self.shape, self.params, self.backend = shape, params, backend
+        self.num_heads, self.params, self.attend = shape.num_heads, params, BACKENDS[backend]
         width = shape.num_heads * shape.head_dim
-        projections = (_weights.linear(width, width, generator=generator) for _ in range(4))
-        self.q_proj, self.k_proj, self.v_proj, self.out_proj = projections
+        self.qkv = nn.ModuleList(
+            _weights.linear(width, width, generator=generator) for _ in range(3)
+        )
+        self.out = _weights.linear(width, width, generator=generator)
 
     def forward(self, x_BNC: Tensor) -> Tensor:
         """Project, attend with every head, project back."""
-        heads = (
-            _heads.split_heads(project(x_BNC), self.shape.num_heads)
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        out_BHND = BACKENDS[self.backend](*heads, params=self.params, weights={}, grid=None)
-        out_BNC: Tensor = self.out_proj(_heads.merge_heads(out_BHND))
+        heads = (_heads.split_heads(project(x_BNC), self.num_heads) for project in self.qkv)
+        out_BNC: Tensor = self.out(_heads.merge_heads(self.attend(*heads, params=self.params)))
         return out_BNC

@@ -24,7 +24,7 @@ MACHINE = Environment(
 )  # fmt: skip
 
 
-class Died(Exception):
+class DiedError(Exception):
     pass
 
 
@@ -43,7 +43,7 @@ class StandIn:
             return
         for case_id in message["metrics"]:
             measured = {"metric": "parameters", "unit": "1", "better": "lower", "status": "ok"}
-            rest = {"reason": None, "values": [1], "detail": {}}
+            rest: dict[str, Any] = {"reason": None, "values": [1], "detail": {}}
             self._answers.append({"event": "measured", "case": case_id, **measured, **rest})
         self._answers.append({"event": "done"})
 
@@ -52,7 +52,7 @@ class StandIn:
             self._doing = {"count": 1, "metric": "parameters"}
             if self._answers:
                 self._doing["case"] = self._answers[0]["case"]
-            raise Died("it died")
+            raise DiedError("it died")
         return self._answers.pop(0)
 
     def doing(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class StandIn:
 
 
 class Executor:
-    WorkerDied = Died
+    WorkerDied: type[Exception] = DiedError
 
     def __init__(self) -> None:
         self.started = 0

@@ -9,6 +9,7 @@ import json
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,8 @@ def kill_and_go_on(bench: Bench, kills: int, seed: int) -> None:
         time.sleep(moments.uniform(0.1, 2.5))
         workers = command.workers()
         command.kill(signal.SIGKILL)
-        wait_until(lambda: not command.running())
-        wait_until(lambda: gone(workers), seconds=20)
+        command.wait()
+        wait_until(partial(gone, workers), seconds=20)
         before = lines(bench)
         assert before == 0 or len(bench.records()) == before
     assert bench.run(plugins=PLUGINS).code == 0

@@ -34,7 +34,7 @@ def taken(shared_bench: Bench) -> list[Record]:
 @pytest.fixture(scope="module")
 def orders(taken: list[Record]) -> Orders:
     """By repeat, whose turn it was at each step."""
-    turns = defaultdict(list)
+    turns: dict[int, list[tuple[float, str]]] = defaultdict(list)
     for record in taken:
         if record.metric == "turns":
             turns[record.repeat] += [(at, record.case.id) for at in record.values]

@@ -24,16 +24,16 @@ TROUBLED = {
 
 
 def test_the_driver_sleeps_while_a_worker_measures(bench: Bench) -> None:
-    bench.suite(metrics=["burnt"])
+    bench.suite(metrics=["burns"])
     command = bench.start(plugins=("burns",))
-    wait_until(lambda: "burnt of softmax" in command.err)
+    wait_until(lambda: "burns of softmax" in command.err)
     driver = psutil.Process(command.pid)
     used = [sum(driver.cpu_times()[:2])]
 
     def ended() -> bool:
         if command.running():
             used.append(sum(driver.cpu_times()[:2]))
-        return bool(list(bench.folder.rglob("records.jsonl"))[0].stat().st_size)
+        return bool((bench.results / "records.jsonl").stat().st_size)
 
     wait_until(ended)
     (record,) = bench.records()
@@ -53,7 +53,7 @@ def test_without_a_terminal_the_log_is_plain(bench: Bench) -> None:
     assert re.search(log, command.err)
     assert re.search(r"\d+:\d\d left, \d error;", command.err)
     assert command.err.count("error: troubled/eager N=17 forward: ValueError: two and two\n") == 2
-    assert "6 ok, 6 error" in command.out
+    assert "6 error, 6 ok" in command.out
 
 
 def test_on_a_terminal_a_bar_shows_how_far_it_is(bench: Bench) -> None:

@@ -18,7 +18,7 @@ def measure(
     workload: Workload, protocol: Protocol
 ) -> Generator[None, None, dict[str, Measurement]]:
     """The times of the turns."""
-    times = []
+    times: list[int | float] = []
     for _ in range(5):
         times.append(time.perf_counter_ns())
         workload.step()

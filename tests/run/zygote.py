@@ -1,8 +1,8 @@
 """A process that has torch loaded and forks `softbench` commands: milliseconds, not seconds.
 
-Everything is as in a real run (command line, driver, pipes, workers in sessions of their own, files,
-signals), but that driver and workers are forks instead of new interpreters. Tests of the executor
-and of a new mechanism start real ones. JSON lines in and out, one answer a request:
+Everything is as in a real run (command line, driver, pipes, workers in sessions of their own,
+files, signals), but that driver and workers are forks instead of new interpreters. Tests of the
+executor and of a new mechanism start real ones. JSON lines in and out, one answer a request:
 
     {"arguments": …, "folder": …, "out": …, "err": …, "patience": …}    → the driver's process id
     {"poll": pid}                                                       → its exit code or null
@@ -89,10 +89,10 @@ def _replace(patience: float | None) -> None:
     from softbench.executors import local
     from softbench.run import driver
 
-    local.subprocess = SimpleNamespace(Popen=Fork, PIPE=subprocess.PIPE)  # type: ignore[assignment]
+    vars(local)["subprocess"] = SimpleNamespace(Popen=Fork, PIPE=subprocess.PIPE)
     display.LOG_SECONDS = 0.1
     if patience is not None:
-        driver.PATIENCE, driver.LEAST_PATIENCE = 0.0, patience  # type: ignore[misc]
+        driver.PATIENCE, driver.LEAST_PATIENCE = 0.0, patience
 
 
 def _run(main: Callable[[], None]) -> None:

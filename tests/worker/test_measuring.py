@@ -76,7 +76,12 @@ def test_a_case_is_named_before_it_is_touched(
     metric: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    metric.__dict__["measure"] = lambda *_: told.append("measured") or {"found": Measurement([1])}
+
+    def measure(*_: object) -> dict[str, Measurement]:
+        told.append("measured")
+        return {"found": Measurement([1])}
+
+    metric.__dict__["measure"] = measure
     monkeypatch.setattr("softbench.worker.measuring.build", lambda case: told.append("built"))
     one = make()
     task = Task([one], {one.id: ["stand_in"]}, 0, BUDGET, {}, Protocol())

@@ -1,0 +1,73 @@
+"""PyTorch's scaled dot product attention: with the kernel of its choice, or held to one.
+
+On the meta device nothing is chosen and PyTorch takes the call apart into its N × N form; the fused
+operators are named there, so that counts and memory predictions see what devices run.
+
+Holding PyTorch to a kernel changes settings around each call: some 30 µs of the host's time, which
+the kernel of its own choice does not pay. They show where a call is as short as that.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from softbench.case import Shape, Unsupported
+
+Kernel = Literal["flash", "efficient", "math"]
+KERNELS = {
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "math": SDPBackend.MATH,
+}
+
+
+def fused(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> Tensor:
+    """[B, H, N, D] by the kernel that PyTorch chooses; on meta by flash attention."""
+    if q_BHND.device.type == "meta":
+        return _on_meta("flash", q_BHND, k_BHND, v_BHND)
+    return functional.scaled_dot_product_attention(q_BHND, k_BHND, v_BHND)
+
+
+def fused_by(kernel: Kernel, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> Tensor:
+    """[B, H, N, D] by `kernel`. RuntimeError: the device has none for these tensors."""
+    if q_BHND.device.type == "meta":
+        return _on_meta(kernel, q_BHND, k_BHND, v_BHND)
+    with sdpa_kernel(KERNELS[kernel]):
+        return functional.scaled_dot_product_attention(q_BHND, k_BHND, v_BHND)
+
+
+def kernel_ran(
+    shape: Shape, *, kernel: str | None, device: str, dtype: torch.dtype, with_gradient: bool
+) -> str:
+    """The name of the kernel for tensors of `shape`: PyTorch's choice if `kernel` is None.
+
+    Raises Unsupported where the device has not got `kernel` for them.
+    """
+    sizes = (shape.batch_size, shape.num_heads, shape.seq_len, shape.head_dim)
+    q_BHND = torch.empty(sizes, device=device, dtype=dtype, requires_grad=with_gradient)
+    with nullcontext() if kernel is None else sdpa_kernel(KERNELS[kernel]):
+        try:
+            choice = torch._fused_sdp_choice(q_BHND, q_BHND, q_BHND)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise Unsupported(f"no {kernel} attention for {dtype} on {device}: {reason}") from None
+    return str(SDPBackend(choice).name).lower()
+
+
+def _on_meta(kernel: Kernel, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> Tensor:
+    if kernel == "math":
+        return functional.scaled_dot_product_attention(q_BHND, k_BHND, v_BHND)
+    aten, heads = torch.ops.aten, (q_BHND, k_BHND, v_BHND)
+    if kernel == "flash":
+        results = aten._scaled_dot_product_flash_attention_for_cpu(*heads)
+    else:
+        for_gradient = torch.is_grad_enabled() and q_BHND.requires_grad
+        results = aten._scaled_dot_product_efficient_attention(*heads, None, for_gradient)
+    out_BHND: Tensor = results[0]
+    return out_BHND
