@@ -1,7 +1,7 @@
 """What is stable is hashed, what changes is not; the source that measured is known.
 
-Mutants seen red: the load put into the environment, the threads left out of it, a device counted
-from one, new files left out of the hash of uncommitted changes.
+Mutants seen red: the threads left out of what is hashed, a device counted from one, new files left
+out of the hash of uncommitted changes.
 """
 
 import shutil

@@ -1,7 +1,7 @@
 """A mechanism is one file: dropped into the folder, or given with --plugin, with no other edit.
 
 tests/plugins/linear_elu.py is the file. Every command here is a real one, in new processes.
-Mutants seen red: see the end of this docstring.
+Seen red: while the counter did not know the backward of elu, and before the file was dropped.
 """
 
 from __future__ import annotations

@@ -168,9 +168,10 @@ def test_what_is_appended_after_a_repair_is_kept(tmp_path: Path, three: list[Rec
     with (tmp_path / FILE).open("ab") as file:
         file.write(b"garbage\n")
     with Store(tmp_path) as store:
-        assert records.repair(tmp_path) == 1
         store.append(record(3))
-    assert records.read(tmp_path) == [*three, record(3)]
+        assert records.repair(tmp_path) == 1
+        store.append(record(4))
+    assert records.read(tmp_path) == [*three, record(3), record(4)]
 
 
 def test_a_second_repair_keeps_what_the_first_set_aside(

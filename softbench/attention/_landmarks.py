@@ -37,7 +37,8 @@ def pooled(x_BHND: Tensor, num_landmarks: int, grid: tuple[int, int] | None) -> 
 
 def segment_means(x_BHND: Tensor, num_landmarks: int) -> Tensor:
     """[B, H, M, D] means of contiguous segments whose lengths differ by one at most."""
-    length, longer = divmod(x_BHND.shape[2], num_landmarks)
+    # A tracer's sizes are tensors, which have no divmod.
+    length, longer = divmod(int(x_BHND.shape[2]), num_landmarks)
     shorter = num_landmarks - longer
     short_BHTD, long_BHUD = x_BHND.tensor_split((shorter * length,), dim=2)
     means_BHSD = _means(short_BHTD, shorter, length)

@@ -12,6 +12,7 @@ Differences from the paper and the authors' code:
   code lets them through (`detach_max: false`). They would cancel, were it not for ε.
 - Features are drawn once from the case's seed and never again, one W for all heads: a case must be
   reproduced, and a new draw within a call would be part of its latency.
+- W is of uniform orthogonal blocks, which the authors' is not, see `_random_features.py`.
 - Exponentials and sums over tokens run in float32 or wider, autocast and TF32 off: in narrower
   types sums over thousands of features of unequal size lose the small ones.
 """

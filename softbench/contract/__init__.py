@@ -8,10 +8,10 @@ from __future__ import annotations
 from types import ModuleType
 
 from softbench import plugins
-from softbench.contract import attention, inverse, metrics, reports
+from softbench.contract import attention, inverse, metrics, optional, reports
 
 CHECKS = {
-    "attention": attention.CHECKS,
+    "attention": attention.CHECKS + optional.CHECKS,
     "inverse": inverse.CHECKS,
     "metrics": metrics.CHECKS,
     "reports": reports.CHECKS,

@@ -97,17 +97,6 @@ def _support(name: str, module: ModuleType) -> Iterator[str]:
         yield f"the defaults must fit {SHAPE.seq_len} tokens; {module.supports(SHAPE, params)}"
 
 
-def _exact(name: str, module: ModuleType) -> Iterator[str]:
-    """What the mechanism tends to, where it says so, is finite and of the shape of v."""
-    if not hasattr(module, "exact"):
-        return
-    q_BHND, *rest = build(case(name)).inputs
-    k_BHND = rest[0] if len(rest) == 2 else None
-    out_BHND = module.exact(q_BHND, k_BHND, rest[-1], module.Params())
-    if out_BHND.shape != q_BHND.shape or not bool(torch.isfinite(out_BHND).all()):
-        yield f"exact gives {tuple(out_BHND.shape)} for v {tuple(q_BHND.shape)}, or is not finite"
-
-
 def _outputs(name: str, module: ModuleType) -> Iterator[str]:
     for level in LEVELS:
         for dtype in ("float64", "float32", "bfloat16"):
@@ -190,4 +179,4 @@ def _counts(name: str, module: ModuleType) -> Iterator[str]:
                     )
 
 
-CHECKS = (_paper, _params, _backends, _support, _outputs, _gradients, _exact, _twins, _counts)
+CHECKS = (_paper, _params, _backends, _support, _outputs, _gradients, _twins, _counts)

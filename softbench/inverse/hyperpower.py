@@ -5,9 +5,8 @@ Xiong et al., "Nyströmformer: A Nyström-Based Algorithm for Approximating Self
 Inverses of Complex Matrices", 2014: `Z_0 = Rᵀ/(‖R‖₁‖R‖_∞)`,
 `Z_{k+1} = ¼ Z_k (13 I - R Z_k (15 I - R Z_k (7 I - R Z_k)))`, with `R = A + ridge·I`.
 
-What it computes: with y an eigenvalue of R Z, a step takes it to `¼ y (13 - y (15 - y (7 - y)))`,
-and 1 - y to `(1 - y)³ (1 - ¾ y)` at most in size: third order near the inverse, and 13/4 times
-closer a step far from it, where Newton doubles. A small eigenvalue w of R starts at
+What it computes: with y an eigenvalue of R Z, a step takes 1 - y to `(1 - y)³ (1 - ¼ y)`: third
+order near the inverse; far from it, where Newton doubles y, y grows by 13/4 a step. A small eigenvalue w of R starts at
 `y = w²/(‖R‖₁‖R‖_∞)`; as long as y is small the result there is about `(13/4)^k w/(‖R‖₁‖R‖_∞)`: a
 spectral filter, not an inverse.
 

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from torch import Tensor
 
 Rows = Callable[[Tensor, Tensor, Tensor], Tensor]
-BLOCK_BYTES = 2**25
+BLOCK_BYTES = 2**24
 FLOAT64_BYTES = 8
+SCORE_FLOPS = 1000
 
 
 def softmax_rows(q_BHTD: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> Tensor:
@@ -35,11 +36,8 @@ def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
 def work(shape: tuple[int, ...], dense: int) -> int:
     """FLOPs of `dense` such references, in float32 products that take as long.
 
-    Two products a reference, float64 at half the speed, and for every score about EXPONENTIAL more:
-    exponentials and passes through memory that products of float32 do not have.
+    Two products a reference, float64 at half the speed, and for every score SCORE_FLOPS more:
+    the exponential and the passes through memory, as measured on a CPU.
     """
     B, H, N, D = shape
-    return dense * B * H * N**2 * (2 * 2 * 2 * D + EXPONENTIAL)
-
-
-EXPONENTIAL = 500
+    return dense * B * H * N**2 * (2 * 2 * 2 * D + SCORE_FLOPS)

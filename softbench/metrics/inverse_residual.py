@@ -46,9 +46,14 @@ def work(case: Case) -> int:
 
 
 def measure(workload: Workload, protocol: Protocol) -> Found:
-    """Both, a value a matrix. Raises Unsupported where nothing is inverted, NonFiniteError."""
+    """Both, a value a matrix. Raises Unsupported where nothing is inverted.
+
+    NonFiniteError: an entry is NaN or infinite; ValueError: two shapes, or one that is not square.
+    """
     mechanism = mechanism_at_operator_level(workload.case)
     r_BHMM, x_BHMM = _inversion(mechanism, workload)
+    if r_BHMM.shape != x_BHMM.shape or r_BHMM.shape[-1] != r_BHMM.shape[-2]:
+        raise ValueError(f"a matrix {tuple(r_BHMM.shape)} and an inverse {tuple(x_BHMM.shape)}")
     refuse_non_finite("the landmark matrix", r_BHMM)
     refuse_non_finite("its inverse", x_BHMM)
     r_BHMM, x_BHMM = r_BHMM.double(), x_BHMM.double()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BELOW, ABOVE = 0.18, 0.09  # of the drawn span: room for the guides and their names
 SHELF = 0.09  # room for one mark of unknown height at the upper edge
 MOST_TICKS = 8
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,29 @@ class Span:
         """The value at `fraction` of the axis's length."""
         return self.low * math.pow(self.high / self.low, fraction)
 
+    def share(self, value: float) -> float:
+        """The fraction of the axis's length at which `value` stands."""
+        return math.log(value / self.low) / math.log(self.high / self.low)
+
 
 def height_span(points: Iterable[Point], shelves: int = 0) -> Span:
     """The heights of all points and their intervals, with room below, above, and for shelves."""
-    heights = [height for point in points for height in _heights(point) if height > 0]
-    low, high = (min(heights), max(heights)) if heights else (1.0, 10.0)
-    if high < 3 * low:  # a nearly flat panel still needs an axis to be read on
-        low, high = low / 2, high * 2
-    inner = Span(low, high)
+    inner = _inner([height for point in points for height in extent(point)])
     roof = inner.at(1 + ABOVE)
     return Span(inner.at(-BELOW), inner.at(1 + ABOVE + SHELF * 1.3 * shelves), roof)
+
+
+def value_span(values: Iterable[float], margin: float = 0.1) -> Span:
+    """All positive ones of `values`, with the same room at both ends."""
+    inner = _inner(values)
+    return Span(inner.at(-margin), inner.at(1 + margin))
+
+
+def _inner(values: Iterable[float]) -> Span:
+    positive = [value for value in values if value > 0]
+    low, high = (min(positive), max(positive)) if positive else (1.0, 10.0)
+    # A nearly flat panel still needs an axis to be read on.
+    return Span(low / 2, high * 2) if high < 3 * low else Span(low, high)
 
 
 def length_span(lengths: Sequence[int]) -> Span:
@@ -91,15 +105,37 @@ def _stride(count: int, start: int) -> int:
     return start * math.ceil(count / start / MOST_TICKS)
 
 
+def few_ticks(span: Span, unit: str, most: int = 4) -> list[float]:
+    """Round values for a short axis: at most so many, and two at least where there are two."""
+    ticks = height_ticks(span, unit)
+    powers = [tick for tick in ticks if math.isclose(math.log10(tick) % 1, 0, abs_tol=1e-9)]
+    if unit != "byte" and len(ticks) > most and len(powers) > 1:
+        ticks = powers
+    return ticks[:: math.ceil(len(ticks) / most)]
+
+
 def tick_label(value: float, unit: str) -> str:
-    """A tick's value in the largest unit that keeps it at least 1."""
+    """A tick's value in the largest unit that keeps it at least 1; a pure number as it is."""
+    if unit == "1":
+        return pure(value)
     steps = steps_of(unit)
     size, shown = next((step for step in reversed(steps) if value >= step[0] * 0.999), steps[0])
     scaled = value / size
     return f"{scaled:,.0f} {shown}".strip() if scaled >= 1 else f"{scaled:.3g} {shown}".strip()
 
 
-def _heights(point: Point) -> list[float]:
+def pure(value: float) -> str:
+    """A number without unit: 0.05, 20, or with a power of ten where digits would be zeros."""
+    exponent = math.floor(math.log10(value) + 1e-9)
+    if -3 <= exponent < 4:
+        return f"{value:.3g}"
+    mantissa = round(value / 10.0**exponent)
+    power = f"10{str(exponent).translate(SUPERSCRIPT)}"
+    return power if mantissa == 1 else f"{mantissa}·{power}"
+
+
+def extent(point: Point) -> list[float]:
+    """Where it stands and where its interval ends, as far as known."""
     found = point.estimate
     bounds = (found.low, found.high) if found else ()
     return [height for height in (point.height, *bounds) if height is not None]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from softbench.reports import _axes, _machine, _notes, _page, _panel, _style
+from softbench.reports import _axes, _machine, _notes, _page, _panel, _sheet, _style
 from softbench.reports._groups import Group
 from softbench.reports._labels import MODE, STATUS, labels, quantity_name
 from softbench.reports._points import Point, Series
@@ -16,24 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-# Nothing in a file may depend on when it was written.
-METADATA: dict[str, dict[str, None]] = {
-    "pdf": {"CreationDate": None},
-    "svg": {"Date": None},
-    "png": {},
-}
-DOTS_PER_INCH = 300
-
 
 def save(group: Group, quantities: Sequence[str], stem: Path) -> list[Path]:
     """Write the figure of `group` as stem.pdf, stem.svg and stem.png; returns their paths."""
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in METADATA]
     facts = _machine.read(stem.parent, str(group.fixed["environment"]))
     with own_settings():
-        figure = draw(group, quantities, facts)
-        for path, metadata in zip(paths, METADATA.values(), strict=True):
-            figure.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)
-    return paths
+        return _sheet.write(draw(group, quantities, facts), stem)
 
 
 def draw(group: Group, quantities: Sequence[str], facts: dict[str, Any]) -> Figure:
@@ -43,20 +31,16 @@ def draw(group: Group, quantities: Sequence[str], facts: dict[str, Any]) -> Figu
     strokes = _style.strokes(group.series)
     names = labels(group.series)
     shown = [point for point in group.points if point.quantity in quantities]
-    legends = [_series_handles(strokes, names, shown), _failure_handles(shown)]
-    texts = [[str(handle.get_label()) for handle in handles] for handles in legends]
+    legends = [_series_handles(strokes, names, shown), failure_handles(shown)]
     page = _page.arrange(
         len(group.modes),
         len(quantities),
-        texts,
+        _sheet.texts(legends),
         [_caption(group, shown, facts), _notes.unsupported(shown, names)],
     )
     figure = Figure(figsize=(_page.WIDTH, page.height))
     _panels(figure, group, quantities, strokes, page)
-    _name_rows(figure, group, page)
-    for handles, top, columns in zip(legends, page.legend_tops, page.legend_columns, strict=True):
-        _legend(figure, handles, top, columns)
-    figure.text(_page.EDGE / _page.WIDTH, _page.EDGE / page.height, page.notes, va="bottom")
+    _sheet.furnish(figure, page, legends, [MODE[mode] for mode in group.modes])
     return figure
 
 
@@ -93,58 +77,23 @@ def _panels(
             axes.tick_params(labelbottom=last)
 
 
-def _name_rows(figure: Figure, group: Group, page: _page.Page) -> None:
-    for mode, (first, *_) in zip(group.modes, page.boxes, strict=True):
-        middle = first[1] + first[3] / 2
-        figure.text(
-            1.5 * _page.EDGE / _page.WIDTH,
-            middle,
-            MODE[mode],
-            rotation=90,
-            va="center",
-            fontsize=_style.POINT_SIZE + 1,
-        )
-
-
-def _legend(figure: Figure, handles: Sequence[Line2D], top: float, columns: int) -> None:
-    if handles:
-        figure.legend(
-            handles=handles,
-            loc="upper center",
-            bbox_to_anchor=(0.5, top),
-            ncols=columns,
-            frameon=False,
-            borderpad=0.0,
-            borderaxespad=0.0,
-            labelspacing=0.35,
-            columnspacing=1.4,
-            handlelength=3.0,
-            handletextpad=0.5,
-        )
-
-
 def _series_handles(
     strokes: Mapping[Series, _style.Stroke], names: Mapping[Series, str], shown: Sequence[Point]
 ) -> list[Line2D]:
     drawn = {point.series for point in shown if point.status != "unsupported"}
     return [
-        _handle(
-            label=names[series],
-            linestyle=stroke.dash,
-            linewidth=_panel.LINE_WIDTH,
-            **_panel.mark(stroke),
-        )
+        _sheet.series_handle(names[series], stroke)
         for series, stroke in strokes.items()
         if series in drawn
     ]
 
 
-def _failure_handles(shown: Sequence[Point]) -> list[Line2D]:
+def failure_handles(shown: Sequence[Point]) -> list[Line2D]:
     """What the marks of unmeasured cells mean, for the kinds that occur."""
     kinds = {point.status for point in shown}
     known = {point.status for point in shown if not _panel.unknown(point)}
     handles = [
-        _handle(
+        _sheet.handle(
             label=STATUS[kind] + (", at its predicted value" if kind in known else ""),
             **_panel.failure(kind, "#404040"),
         )
@@ -153,14 +102,8 @@ def _failure_handles(shown: Sequence[Point]) -> list[Line2D]:
     ]
     if any(_panel.unknown(point) for point in shown):
         label = "at the upper edge: height not known"
-        handles.append(_handle(label=label, **_panel.arrowhead("#404040"), linestyle="none"))
+        handles.append(_sheet.handle(label=label, **_panel.arrowhead("#404040"), linestyle="none"))
     return handles
-
-
-def _handle(**options: Any) -> Line2D:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], **options)
 
 
 def _caption(group: Group, shown: Sequence[Point], facts: dict[str, Any]) -> str:

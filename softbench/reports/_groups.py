@@ -23,6 +23,8 @@ FIXED = {
     "environment": "environment-{:.8}",
     "protocol": "protocol-{:.8}",
 }
+# What a figure may hold fixed besides.
+FURTHER = {"seq_len": "N{}", "mode": "{}", "num_landmarks": "M{}"}
 
 
 @dataclass(frozen=True)
@@ -49,28 +51,35 @@ class Group:
         return any(p.quantity == quantity and p.status != "unsupported" for p in self.points)
 
 
-def groups(records: Sequence[Record]) -> list[Group]:
+def groups(records: Sequence[Record], split: Sequence[str] = ()) -> list[Group]:
     """The figures that `records` make, named by what differs between them.
 
-    Raises ValueError if there is nothing to show.
+    split: names of FURTHER in which the records of one figure may not differ either. Raises
+    ValueError if there is nothing to show.
     """
     if not records:
         raise ValueError("no records to report on: the results are empty; run the suite first")
-    parts: dict[tuple[str | int, ...], list[Record]] = defaultdict(list)
+    parts: dict[tuple[tuple[str, str | int], ...], list[Record]] = defaultdict(list)
     for record in records:
-        parts[tuple(_fixed(record).values())].append(record)
-    telling = _telling(parts)
-    return [_group(part, telling) for _, part in sorted(parts.items(), key=lambda kv: str(kv[0]))]
+        parts[tuple(_fixed(record, split).items())].append(record)
+    telling = _telling([dict(part) for part in parts])
+    ordered = sorted(parts.items(), key=lambda kv: str([value for _, value in kv[0]]))
+    return [_group(dict(fixed), part, telling) for fixed, part in ordered]
 
 
-def _group(records: Sequence[Record], telling: Iterable[str]) -> Group:
-    fixed = _fixed(records[0])
-    suffix = "".join("_" + FIXED[name].format(fixed[name]) for name in telling)
+def _group(fixed: dict[str, str | int], records: Sequence[Record], telling: Iterable[str]) -> Group:
+    forms = FIXED | FURTHER
+    suffix = "".join("_" + forms[name].format(fixed[name]) for name in telling)
     return Group(fixed, suffix.replace(":", "-"), tuple(points(records)), tuple(records))
 
 
-def _fixed(record: Record) -> dict[str, str | int]:
+def _fixed(record: Record, split: Sequence[str]) -> dict[str, str | int]:
     case, shape = record.case, record.case.shape
+    further: dict[str, str | int] = {
+        "seq_len": shape.seq_len,
+        "mode": case.mode,
+        "num_landmarks": case.params.get("num_landmarks", ""),
+    }
     return {
         "level": case.level,
         "device": case.device,
@@ -81,10 +90,10 @@ def _fixed(record: Record) -> dict[str, str | int]:
         "inputs": case.inputs,
         "environment": record.environment,
         "protocol": record.protocol,
+        **{name: further[name] for name in split},
     }
 
 
-def _telling(parts: Iterable[tuple[str | int, ...]]) -> list[str]:
+def _telling(parts: Sequence[dict[str, str | int]]) -> list[str]:
     """The fixed things in which some parts differ."""
-    columns = zip(FIXED, zip(*parts, strict=True), strict=True)
-    return [name for name, column in columns if len(set(column)) > 1]
+    return [name for name in parts[0] if len({str(part[name]) for part in parts}) > 1]

@@ -26,6 +26,24 @@ QUANTITY = {
     "macs": "MACs",
     "macs_with_newton": "MACs with Newton",
     "parameters": "Parameters",
+    "approximation_error": "Approximation error",
+    "approximation_error_max": "Largest approximation error",
+    "softmax_error": "Error against softmax",
+    "inverse_residual": "Inverse residual",
+    "inverse_error": "Inverse error",
+}
+SOLVER = {
+    "newton": "Newton (the paper's)",
+    "newton_spd": "Newton from I/‖A‖₁",
+    "hyperpower": "hyperpower",
+    "spectral_newton": "spectral form of Newton",
+    "cholesky": "Cholesky (direct)",
+    "svd": "SVD (direct)",
+}
+# What the numbers of a mechanism mean only with this said beside them.
+ASIDE = {
+    "linformer": "Linformer's projections are random, untrained.",
+    "performer": "Performer's features are one random draw.",
 }
 MODE = {"forward": "forward", "forward_backward": "forward + backward"}
 STATUS = {
@@ -69,6 +87,33 @@ def labels(series: Sequence[Series]) -> dict[Series, str]:
     for one in series:
         alike[one.attention].append(one)
     return {one: _label(one, alike[one.attention]) for one in series}
+
+
+def solver_labels(series: Sequence[Series]) -> dict[Series, str]:
+    """As `labels`, but called by solver; by the mechanism where it has no choice of solvers."""
+    alike: dict[tuple[str, str], list[Series]] = defaultdict(list)
+    for one in series:
+        alike[one.attention, solver(one)].append(one)
+    several = len({attention for attention, inverse in alike if inverse}) > 1
+    return {
+        one: _solver_label(one, siblings, several)
+        for siblings in alike.values()
+        for one in siblings
+    }
+
+
+def solver(one: Series) -> str:
+    """The solver that a series names among its parameters; empty if it names none."""
+    return str(json.loads(one.params).get("inverse", ""))
+
+
+def _solver_label(one: Series, siblings: Sequence[Series], several: bool) -> str:
+    name, rest = _label(one, siblings), solver(one)
+    if not rest:
+        return name
+    mechanism = DISPLAY.get(one.attention, one.attention)
+    told = SOLVER.get(rest, rest) + name.removeprefix(mechanism)
+    return f"{mechanism}: {told}" if several else told
 
 
 def _label(one: Series, siblings: Sequence[Series]) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 
 from softbench.reports import _machine
 from softbench.reports._groups import Group
-from softbench.reports._labels import STATUS
+from softbench.reports._labels import MODE, STATUS
 from softbench.reports._points import Point, Series
 from softbench.statistics.interval import Estimate
+
+FURTHER = {"seq_len": "N = {:,}", "num_landmarks": "M = {}"}
 
 
 def setting(group: Group, facts: dict[str, Any]) -> str:
@@ -21,7 +23,10 @@ def setting(group: Group, facts: dict[str, Any]) -> str:
         str(fixed["dtype"]),
         f"{fixed['level']} level",
         f"B = {fixed['batch_size']}, H = {fixed['num_heads']}, D = {fixed['head_dim']}",
+        *(form.format(fixed[name]) for name, form in FURTHER.items() if fixed.get(name)),
     ]
+    if "mode" in fixed:
+        parts.append(MODE[str(fixed["mode"])])
     if fixed["inputs"] != "normal":
         parts.append(f"{fixed['inputs']} inputs")
     return ", ".join(parts) + "."

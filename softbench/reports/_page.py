@@ -35,24 +35,34 @@ class Page:
 
 
 def arrange(
-    rows: int, columns: int, legends: Sequence[Sequence[str]], notes: Sequence[str]
+    rows: int,
+    columns: int,
+    legends: Sequence[Sequence[str]],
+    notes: Sequence[str],
+    under_row: float = UNDER_ROW,
 ) -> Page:
-    """The page for a grid of panels, legends under each other, and notes wrapped below."""
+    """The page for a grid of panels, legends under each other, and notes wrapped below.
+
+    under_row: inches below every row but the last; UNDER_PANELS holds an axis with its name.
+    """
     text = "\n".join(line for note in notes for line in textwrap.wrap(note, width=134))
     per_row = [legend_columns(entries) for entries in legends]
     deep = [_legend_height(e, n) for e, n in zip(legends, per_row, strict=True)]
     below = sum(deep) + (text.count("\n") + 1) * NOTE_ROW + 2 * EDGE
     bottom = below + UNDER_PANELS
-    height = TOP + rows * _panel(columns)[1] + (rows - 1) * UNDER_ROW + bottom
+    height = TOP + rows * _panel(columns)[1] + (rows - 1) * under_row + bottom
     tops = tuple((below - sum(deep[:i])) / height for i in range(len(legends)))
-    boxes = _boxes(rows, columns, bottom, height)
+    boxes = _boxes(rows, columns, (bottom, under_row), height)
     return Page(height, boxes, tops, tuple(per_row), text)
 
 
-def _boxes(rows: int, columns: int, bottom: float, height: float) -> tuple[tuple[Box, ...], ...]:
+def _boxes(
+    rows: int, columns: int, up: tuple[float, float], height: float
+) -> tuple[tuple[Box, ...], ...]:
+    """up: where the last row stands, and the room under every other."""
     wide, high = _panel(columns)
     lefts = [LEFT + column * (wide + BETWEEN) for column in range(columns)]
-    bottoms = [bottom + row * (high + UNDER_ROW) for row in reversed(range(rows))]
+    bottoms = [up[0] + row * (high + up[1]) for row in reversed(range(rows))]
     return tuple(
         tuple((left / WIDTH, low / height, wide / WIDTH, high / height) for left in lefts)
         for low in bottoms

@@ -10,10 +10,11 @@ cells that could not be measured.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from softbench.reports._labels import solver
 from softbench.reports._points import Series
 
 Dash = tuple[int, tuple[float, ...]]
@@ -45,6 +46,14 @@ CORE = {
     "linformer": Look("#56A8E0", "v"),
     "soft_norm": Look("#E8AE20", "^"),
 }
+SOLVERS = {
+    "newton": Look("#C24A00", "D"),
+    "newton_spd": Look("#1B4F8F", ">"),
+    "hyperpower": Look("#009E73", "P"),
+    "spectral_newton": Look("#E8AE20", "^"),
+    "cholesky": Look("#000000", "s"),
+    "svd": Look("#56A8E0", "v"),
+}
 SPARE_COLOURS = ("#7B3294", "#CC79A7", "#6B6B00", "#8C564B", "#707070")
 SPARE_MARKERS = ("<", "p", "d", "X", "*")
 DASHES: tuple[Dash, ...] = (
@@ -61,26 +70,40 @@ BACKENDS = {"eager": 0, "sdpa": 1}
 
 def look(attention: str) -> Look:
     """The colour and marker of a mechanism, the same in every figure and on every machine."""
-    digest = hashlib.sha256(attention.encode()).digest()
-    spare = Look(
-        SPARE_COLOURS[digest[0] % len(SPARE_COLOURS)], SPARE_MARKERS[digest[1] % len(SPARE_MARKERS)]
-    )
-    return CORE.get(attention, spare)
+    return CORE.get(attention) or _spare(attention)
 
 
 def strokes(series: Sequence[Series]) -> dict[Series, Stroke]:
     """A stroke for each series, no two alike up to 30 series of one look."""
+    return _strokes(series, {one: look(one.attention) for one in series})
+
+
+def solver_strokes(series: Sequence[Series]) -> dict[Series, Stroke]:
+    """As `strokes`, but solvers have their own look; a mechanism without a choice keeps its own."""
+    looks = {}
+    for one in series:
+        name = solver(one)
+        looks[one] = (SOLVERS.get(name) or _spare(name)) if name else look(one.attention)
+    return _strokes(series, looks)
+
+
+def _spare(name: str) -> Look:
+    digest = hashlib.sha256(name.encode()).digest()
+    return Look(
+        SPARE_COLOURS[digest[0] % len(SPARE_COLOURS)], SPARE_MARKERS[digest[1] % len(SPARE_MARKERS)]
+    )
+
+
+def _strokes(series: Sequence[Series], looks: Mapping[Series, Look]) -> dict[Series, Stroke]:
     taken: dict[Look, set[int]] = {}
     drawn = {}
     for one in sorted(series, key=lambda s: _place(s.backend)):
-        used = taken.setdefault(look(one.attention), set())
+        used = taken.setdefault(looks[one], set())
         slot = _place(one.backend)
         while slot in used:
             slot += 1
         used.add(slot)
-        drawn[one] = Stroke(
-            look(one.attention), DASHES[slot % len(DASHES)], FILLS[slot % len(FILLS)]
-        )
+        drawn[one] = Stroke(looks[one], DASHES[slot % len(DASHES)], FILLS[slot % len(FILLS)])
     return {one: drawn[one] for one in series}
 
 

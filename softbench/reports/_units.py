@@ -14,12 +14,16 @@ STEPS: dict[str, tuple[tuple[float, str], ...]] = {
 COLUMN = {"s": (1e-3, "ms"), "byte": (2.0**20, "MiB"), "FLOP": (1e9, "GFLOP"), "MAC": (1e9, "G")}
 SIGNIFICANT = 3
 MOST_SIGNIFICANT = 6
+SMALLEST_PLAIN = 1e-3
+WORDLESS = ("count", "1")
 
 
 def human(value: float, unit: str) -> str:
     """`value` with the unit that keeps it between 1 and 1000, to three significant digits."""
     if value == 0:
-        return f"0 {unit}".removesuffix(" count")
+        return f"0 {_word(unit)}".strip()
+    if unit == "1":
+        return number(value)
     steps = steps_of(unit)
     size, shown = next((s for s in reversed(steps) if abs(value) >= s[0] * 0.9995), steps[0])
     return f"{number(value / size)} {shown}".strip()
@@ -27,18 +31,22 @@ def human(value: float, unit: str) -> str:
 
 def steps_of(unit: str) -> tuple[tuple[float, str], ...]:
     """The units that `unit` is read in, from small to large: (size, name)."""
-    word = "" if unit == "count" else unit
     prefixes = enumerate(["", "k", "M", "G", "T", "P", "E"])
-    return STEPS.get(unit) or tuple((1e3**i, prefix + word) for i, prefix in prefixes)
+    return STEPS.get(unit) or tuple((1e3**i, prefix + _word(unit)) for i, prefix in prefixes)
 
 
 def column_unit(unit: str) -> tuple[float, str]:
     """What a table's column divides by and calls its unit."""
-    return COLUMN.get(unit, (1.0, "" if unit == "count" else unit))
+    return COLUMN.get(unit, (1.0, _word(unit)))
 
 
 def number(value: float, decimals: int | None = None) -> str:
-    """`value` with so many decimals (default: three significant digits), thousands apart."""
+    """`value` with so many decimals (default: three significant digits), thousands apart.
+
+    Without `decimals`, what would begin with three zeros or more is written as a power of ten.
+    """
+    if decimals is None and 0 < abs(value) < SMALLEST_PLAIN:
+        return f"{value:.{SIGNIFICANT - 1}e}"
     return f"{value:,.{decimals_of(value) if decimals is None else decimals}f}"
 
 
@@ -51,3 +59,7 @@ def decimals_of(value: float, half_width: float | None = None) -> int:
     if half_width:
         wanted = max(wanted, -math.floor(math.log10(half_width)))
     return max(0, min(wanted, MOST_SIGNIFICANT - 1 - magnitude))
+
+
+def _word(unit: str) -> str:
+    return "" if unit in WORDLESS else unit

@@ -141,10 +141,11 @@ def test_layer_is_projections_around_attend(landmarks: str) -> None:
     layer = soft.Attention(shape, params, generator=seeded()).double()
     x = tokens(2, 48, 8)
     # Heads as the columns of the projected tokens, four at a time.
-    q, v = (torch.stack(p(x).split(4, dim=-1), dim=1) for p in (layer.q_proj, layer.v_proj))
+    projections = (layer.get_submodule("q_proj"), layer.get_submodule("v_proj"))
+    q, v = (torch.stack(project(x).split(4, dim=-1), dim=1) for project in projections)
     weights = {name: getattr(layer, name) for name in soft.weights(shape, params, seeded())}
     heads = soft.attend(q, None, v, params=params, weights=weights, grid=(8, 6))
-    wanted = layer.out_proj(torch.cat(heads.unbind(1), dim=-1))
+    wanted = layer.get_submodule("out_proj")(torch.cat(heads.unbind(1), dim=-1))
     assert relative(layer(x), wanted) < 1e-12
 
 

@@ -1,7 +1,6 @@
 """The commands that read: list, report, export, check, help; and one small run they read from.
 
-Mutants seen red: a report drawn with the date in it, torch imported by `report`, records measured
-again by a second run, damaged lines left in place by --repair.
+Mutant seen red: records written after --repair going into the file that it had replaced.
 """
 
 import csv

@@ -1,7 +1,6 @@
 """What is shown of a run: a plain log, a bar, the lines at its end.
 
-Mutants seen red: failures left out of the time left, an unexpected status only told at the end,
-the bar's title read as a template.
+Mutants seen red: a failure not told at once, the bar's title read as a template.
 """
 
 from __future__ import annotations
@@ -56,6 +55,11 @@ def test_the_log_says_what_runs_how_far_it_is_and_what_failed(
         "softbench: suite: 1 of 3, 2:05 left, 1 timeout; flops of it",
         "softbench: suite: 2 of 3, 0:00 left, 1 timeout; latency of it",
     ]
+
+
+def test_failures_are_told_before_the_time_left_is_known() -> None:
+    now = Progress("", 1, 3, Counter(timeout=1, ok=2), None, None)
+    assert display._left(now) == "time left unknown, 1 timeout"
 
 
 def test_the_log_is_not_flooded(capsys: pytest.CaptureFixture[str]) -> None:

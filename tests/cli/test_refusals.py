@@ -1,8 +1,7 @@
 """Whatever is typed wrong gets one line on standard error and code 2, and nothing is written.
 
-Mutants seen red: the parser's own errors let through as tracebacks, a held folder written in,
-damaged records read over, a device that is missing measured on the CPU, a plug-in file without its
-name in the message, an unknown room answered with an empty list.
+Mutants seen red: the parser's own errors let through as tracebacks, damaged records read over, a
+device that is missing not looked for, an unknown room answered with an empty list.
 """
 
 import sys

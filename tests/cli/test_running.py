@@ -1,6 +1,6 @@
 """What `softbench run` makes of its options before anything is measured.
 
-Mutants seen red: --only without "*", devices unchecked, --fresh that keeps what is known.
+Mutants seen red: --only without "*", devices unchecked, plug-in files named with their place.
 """
 
 from __future__ import annotations

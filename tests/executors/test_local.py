@@ -1,6 +1,7 @@
 """A real worker process: greeted with a plug-in file, asked, interrupted, gone when it must be.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: no -P, no session of its own, a torn read that raises, a plug-in file's hash
+unchecked.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import Any, cast
 import pytest
 import torch
 from metric_cases import drain, make, standing_in
-from torch import Tensor
+from torch import Tensor, nn
 
 from softbench.case import Case, Measurement, Unsupported
 from softbench.metrics import latency
@@ -65,9 +65,13 @@ class LazyDevice:
     case: Case = field(default_factory=make)
     asked: int = 0
     slow_start: float = 0.0
+    module: nn.Module = field(default_factory=nn.Identity)
+    inputs: tuple[Tensor, ...] = ()
+    looked_at: bool = False
 
     def step(self) -> Tensor:
-        assert not gc.isenabled()
+        assert not gc.isenabled() or not self.looked_at
+        self.looked_at = True
         self.asked += 1
         return X
 
@@ -263,6 +267,8 @@ def test_a_host_slower_than_its_device_is_marked(
     monkeypatch.setattr("softbench.metrics._clock.l2_buffer", lambda device: cuda)
     monkeypatch.setattr(FakeCuda, "case", make(device="cuda"), raising=False)
     monkeypatch.setattr(FakeCuda, "clear_gradients", lambda self: None, raising=False)
+    monkeypatch.setattr(FakeCuda, "module", nn.Identity(), raising=False)
+    monkeypatch.setattr(FakeCuda, "inputs", (), raising=False)
     protocol = Protocol(stretch_seconds=1e-5, sample_seconds=1e-3, warmup_seconds=1e-3)
     found = measured(cast(Workload, cuda), protocol)
     assert found.detail["launch_bound"] is launch_bound

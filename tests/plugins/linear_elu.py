@@ -3,9 +3,8 @@
 "Transformers are RNNs", arXiv 2006.16236, eqs. 5 and 7: `φ(Q) (φ(K)ᵀ V) / (φ(Q) Σⱼ φ(Kⱼ))` with
 `φ(x) = elu(x) + 1`. The product in brackets is D × D, so that the cost is linear in tokens.
 
-Differences from the authors' code:
-- Queries and keys are divided by D^¼, so that inputs of unit variance are about as spread as in
-  softmax attention.
+Difference from the authors' code:
+- Queries and keys are divided by D^¼ first: scores as spread as those of softmax attention.
 """
 
 from __future__ import annotations
@@ -70,10 +69,8 @@ class Attention(nn.Module):
         super().__init__()
         self.num_heads, self.params, self.attend = shape.num_heads, params, BACKENDS[backend]
         width = shape.num_heads * shape.head_dim
-        self.qkv = nn.ModuleList(
-            _weights.linear(width, width, generator=generator) for _ in range(3)
-        )
-        self.out = _weights.linear(width, width, generator=generator)
+        drawn = [_weights.linear(width, width, generator=generator) for _ in range(4)]
+        self.qkv, self.out = nn.ModuleList(drawn[:3]), drawn[3]
 
     def forward(self, x_BNC: Tensor) -> Tensor:
         """Project, attend with every head, project back."""

@@ -104,6 +104,8 @@ class Bench:
         files = [part for name in plugins for part in ("--plugin", str(HERE / f"{name}.py"))]
         number = len(self._commands)
         out, errors = self.folder / f"{number}.out", Path(err or self.folder / f"{number}.err")
+        out.touch()
+        errors.touch()
         pid = self._zygote.ask(
             arguments=["run", suite, *files, *options],
             folder=str(self.folder), out=str(out), err=str(errors), patience=patience,

@@ -1,6 +1,7 @@
 """Which workers a run starts, by an executor that starts none.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: the rest given up after a lost worker, a worker hired after the last case, a
+worker hired for what is skipped.
 """
 
 from __future__ import annotations

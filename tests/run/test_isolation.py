@@ -1,6 +1,7 @@
 """A case that goes wrong costs only itself: one record that says how, and the sweep goes on.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: only ValueErrors caught, the allocator's error taken for a failure, standard
+output left to what is measured, a hang called an error, division by a count of zero.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """What is measured stays measured: after kills, signals and second runs; what is not, is.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: a record written twice after a kill between quantities, SIGTERM unheeded, Ctrl-C
+without a word, a worker that outlives its driver while it holds the interpreter, errors that
+settle, out of memory tried again, --fresh that keeps what is known, protocol or environment
+ignored, no line about other code.
 """
 
 from __future__ import annotations

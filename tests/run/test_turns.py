@@ -1,6 +1,7 @@
 """Cases of a block take turns at random; every repeat is a process of its own; counts come once.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: a fixed order, one case after the other, one worker for all repeats, counts in
+every repeat.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a run says while it runs, and that watching costs next to nothing.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: a driver that looks without sleeping. The bar's and the log's mutants are in
+tests/cli/test_display.py.
 """
 
 from __future__ import annotations

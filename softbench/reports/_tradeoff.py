@@ -1,0 +1,177 @@
+"""A figure of errors against costs: rows are errors, columns costs, a line a mechanism.
+
+Both axes are logarithmic, and better is down and to the left. Softmax, whose error is none by
+definition, is an upright line at its own cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from softbench.reports import _axes, _figure, _page, _panel, _sheet, _style, _tags
+from softbench.reports._curves import Stop, by_curve
+from softbench.reports._labels import labels, quantity_name
+from softbench.reports._points import Point, Series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+Strokes = Mapping[Series, _style.Stroke]
+POINTS_PER_INCH = 72
+
+
+def draw(
+    found: Sequence[Stop],
+    references: Sequence[Stop],
+    kinds: Sequence[Sequence[str]],
+    notes: Sequence[str],
+) -> Figure:
+    """The figure; `kinds` are its errors and its costs, `notes` the paragraphs at its foot."""
+    from matplotlib.figure import Figure
+
+    errors, costs = kinds
+    strokes = _style.strokes([*by_curve(references), *by_curve(found)])
+    legends = [_handles(found, references, strokes, kinds), _failures(found, kinds)]
+    page = _page.arrange(len(errors), len(costs), _sheet.texts(legends), notes)
+    figure = Figure(figsize=(_page.WIDTH, page.height))
+    for row, error in enumerate(errors):
+        for column, cost in enumerate(costs):
+            axes = figure.add_axes(page.boxes[row][column])
+            _lay(axes, [*found, *references], error, cost)
+            _panel_of(axes, found, references, (error, cost), strokes)
+            axes.tick_params(labelbottom=row == len(errors) - 1)
+            axes.set_xlabel(quantity_name(cost) if row == len(errors) - 1 else "")
+    _sheet.furnish(figure, page, legends, [quantity_name(error) for error in errors])
+    return figure
+
+
+def _lay(axes: Axes, everything: Sequence[Stop], error: str, cost: str) -> None:
+    """Scales, limits and ticks. Every row has the same costs below it."""
+    across = _axes.value_span(x for stop in everything for x in _extents(stop, cost))
+    up = _axes.value_span(y for stop in everything for y in _extents(stop, error))
+    unit = next(stop.points[cost].unit for stop in everything if cost in stop.points)
+    axes.set(xscale="log", yscale="log", xlim=(across.low, across.high), ylim=(up.low, up.high))
+    axes.minorticks_off()
+    ticks = _axes.few_ticks(across, unit)
+    axes.set_xticks(ticks, labels=[_axes.tick_label(tick, unit) for tick in ticks])
+    ticks = _axes.few_ticks(up, "1", most=6)
+    axes.set_yticks(ticks, labels=[_axes.tick_label(tick, "1") for tick in ticks])
+
+
+def _extents(stop: Stop, quantity: str) -> list[float]:
+    point = stop.points.get(quantity)
+    return _axes.extent(point) if point else []
+
+
+def _panel_of(
+    axes: Axes,
+    found: Sequence[Stop],
+    references: Sequence[Stop],
+    shown: tuple[str, str],
+    strokes: Strokes,
+) -> None:
+    error, cost = shown
+    for stop in references:
+        _upright(axes, stop.points.get(cost), strokes[stop.curve])
+    for curve, along in by_curve(found).items():
+        placed = [stop for stop in along if is_placed(stop, error, cost)]
+        _line(axes, placed, shown, strokes[curve])
+    _number(axes, found, shown)
+
+
+def _upright(axes: Axes, point: Point | None, stroke: _style.Stroke) -> None:
+    """Softmax's cost, with its interval as a band; nothing where it was not measured."""
+    if not point or not point.estimate:
+        return
+    found, colour = point.estimate, stroke.look.colour
+    axes.axvline(
+        found.centre, color=colour, linestyle=stroke.dash, linewidth=_panel.LINE_WIDTH, zorder=1.5
+    )
+    if found.low is not None and found.high is not None:
+        axes.axvspan(found.low, found.high, color=colour, alpha=0.12, linewidth=0, zorder=1)
+
+
+def _line(
+    axes: Axes, placed: Sequence[Stop], shown: tuple[str, str], stroke: _style.Stroke
+) -> None:
+    error, cost = shown
+    measured = [stop for stop in placed if stop.height(cost) is not None]
+    places = [(stop.height(cost), stop.height(error)) for stop in measured]
+    style: dict[str, Any] = {"linestyle": stroke.dash, "linewidth": _panel.LINE_WIDTH}
+    axes.plot([x for x, _ in places], [y for _, y in places], **style, **_panel.mark(stroke))
+    for stop in placed:
+        point, y = stop.points[cost], stop.height(error)
+        if point.estimate is None:
+            at = ([point.predicted], [y])
+            axes.plot(*at, zorder=4, **_panel.failure(point.status, stroke.look.colour))
+        elif point.estimate.low is not None and point.estimate.high is not None:
+            bar = ([point.estimate.low, point.estimate.high], [y, y])
+            axes.plot(*bar, color=stroke.look.colour, linewidth=0.7, zorder=2.5)
+
+
+def _number(axes: Axes, found: Sequence[Stop], shown: tuple[str, str]) -> None:
+    """The rank at both ends of every line, where there is room."""
+    error, cost = shown
+    box, inches = axes.get_position(), axes.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
+    size = (box.width * inches[0] * POINTS_PER_INCH, box.height * inches[1] * POINTS_PER_INCH)
+    where = {
+        stop.case_id: _in_points(axes, (stop.points[cost].height, stop.height(error)), size)
+        for stop in found
+        if is_placed(stop, error, cost)
+    }
+    ends = [end for along in by_curve(found).values() for end in _ends(along, where)]
+    wanted = [(where[stop.case_id], str(stop.at)) for stop in ends]
+    for (left, low), text in _tags.place(wanted, list(where.values()), size):
+        at = (left / size[0], low / size[1])
+        axes.text(*at, text, transform=axes.transAxes, va="baseline", color="#303030", zorder=6)
+
+
+def _ends(along: Sequence[Stop], where: Mapping[str, object]) -> list[Stop]:
+    numbered = [stop for stop in along if stop.case_id in where and stop.at is not None]
+    return [numbered[0], numbered[-1]] if len(numbered) > 1 else numbered
+
+
+def _in_points(axes: Axes, at: tuple[float | None, float | None], size: _tags.Place) -> _tags.Place:
+    x, y = at
+    assert x is not None  # the stop is placed
+    assert y is not None
+    across, up = _axes.Span(*axes.get_xlim()), _axes.Span(*axes.get_ylim())
+    return across.share(x) * size[0], up.share(y) * size[1]
+
+
+def is_placed(stop: Stop, error: str, cost: str) -> bool:
+    """Whether the error was measured and the cost is known, if only as a prediction."""
+    point, height = stop.points.get(cost), stop.height(error)
+    known = point is not None and point.status != "unsupported" and bool(point.height)
+    return known and height is not None and height > 0
+
+
+def _handles(
+    found: Sequence[Stop],
+    references: Sequence[Stop],
+    strokes: Strokes,
+    kinds: Sequence[Sequence[str]],
+) -> list[Line2D]:
+    names = labels(list(strokes))
+    errors, costs = kinds
+    shown = {s.curve for s in found for e in errors for c in costs if is_placed(s, e, c)}
+    uprights = [
+        _sheet.handle(
+            label=f"{names[curve]}: its cost",
+            linestyle=strokes[curve].dash,
+            linewidth=_panel.LINE_WIDTH,
+            color=strokes[curve].look.colour,
+        )
+        for curve in by_curve(references)
+    ]
+    lines = [_sheet.series_handle(names[c], strokes[c]) for c in by_curve(found) if c in shown]
+    return [*uprights, *lines]
+
+
+def _failures(found: Sequence[Stop], kinds: Sequence[Sequence[str]]) -> list[Line2D]:
+    errors, costs = kinds
+    placed = [s.points[c] for s in found for e in errors for c in costs if is_placed(s, e, c)]
+    return _figure.failure_handles(placed)

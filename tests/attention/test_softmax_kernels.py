@@ -1,0 +1,93 @@
+"""Softmax held to one fused kernel: which runs, what a device has not got, what is recorded.
+
+Broken on purpose, each of these turned a test here red: the kernel of PyTorch's choice in place of
+the one that was asked for, another operator on meta, a missing kernel found at the first call
+alone, its name left out of the record.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from mechanism_checks import relative, tokens
+
+from softbench.attention import softmax
+from softbench.case import Case, Unsupported
+from softbench.contract.attention import case
+from softbench.metrics import latency
+from softbench.protocol import Protocol
+from softbench.workload import backend_ran, build
+
+RAN = {
+    "eager": "eager",
+    "sdpa": "flash_attention",
+    "flash": "flash_attention",
+    "math": "math",
+}
+
+
+def one(backend: str, **changes: Any) -> Case:
+    return case("softmax", backend=backend, **changes)
+
+
+@pytest.mark.parametrize("backend", ["flash", "math"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_kernel_that_was_asked_for_runs(
+    recorded_operators: Any, backend: str, dtype: torch.dtype
+) -> None:
+    q, k, v = (tokens(1, 2, 49, 8, seed=seed).to(dtype) for seed in range(3))
+    options: dict[str, Any] = {"params": softmax.Params(), "weights": {}, "grid": None}
+    with recorded_operators() as operators:
+        out = softmax.BACKENDS[backend](q, k, v, **options)
+    flash = any("flash" in name for name, _ in operators)
+    assert flash == (backend == "flash")
+    bound = 1e-12 if dtype == torch.float64 else 2e-2
+    assert relative(out, softmax.attend(q.double(), k.double(), v.double(), **options)) < bound
+
+
+@pytest.mark.parametrize(
+    ("backend", "operator"),
+    [
+        ("flash", "_scaled_dot_product_flash_attention_for_cpu"),
+        ("efficient", "_scaled_dot_product_efficient_attention"),
+        ("math", "bmm"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["forward", "forward_backward"])
+def test_on_meta_the_operator_of_that_name(
+    recorded_operators: Any, backend: str, operator: str, mode: Any
+) -> None:
+    workload = build(one(backend, device="meta", mode=mode))
+    with recorded_operators() as operators:
+        workload.step()
+    names = {name for name, _ in operators}
+    backward = operator if operator == "bmm" else f"{operator}_backward"
+    assert operator in names
+    assert (backward in names) == (mode == "forward_backward" or operator == "bmm")
+    assert ("bmm" in names) == (backend == "math")
+
+
+@pytest.mark.parametrize("backend", RAN)
+@pytest.mark.parametrize("mode", ["forward", "forward_backward"])
+def test_what_ran(backend: str, mode: Any) -> None:
+    assert backend_ran(one(backend, mode=mode)) == RAN[backend]
+
+
+def test_a_kernel_of_another_device_is_unsupported_before_anything_is_built() -> None:
+    with pytest.raises(Unsupported, match=r"no efficient attention for torch\.float64 on cpu: "):
+        build(one("efficient"))
+
+
+@pytest.mark.parametrize(
+    ("attention", "backend", "ran"),
+    [("softmax", "sdpa", "flash_attention"), ("soft", "eager", "eager")],
+)
+def test_latency_records_what_ran(attention: str, backend: str, ran: str) -> None:
+    protocol = Protocol(sample_seconds=1e-3, warmup_seconds=1e-3)
+    steps = latency.measure(build(case(attention, backend=backend)), protocol)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(steps)
+    assert end.value.value["latency"].detail["backend_ran"] == ran
