@@ -54,9 +54,9 @@ def kernel_ran(
     with nullcontext() if kernel is None else sdpa_kernel(KERNELS[kernel]):
         try:
             choice = torch._fused_sdp_choice(q_BHND, q_BHND, q_BHND)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise Unsupported(f"no {kernel} attention for {dtype} on {device}: {reason}") from None
+        except RuntimeError:
+            what = f"PyTorch has no {kernel or 'fused'} attention for {dtype} on {device}"
+            raise Unsupported(f"{what}; sdpa takes what there is") from None
     return str(SDPBackend(choice).name).lower()
 
 

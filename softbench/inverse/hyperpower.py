@@ -6,9 +6,9 @@ Inverses of Complex Matrices", 2014: `Z_0 = Rᵀ/(‖R‖₁‖R‖_∞)`,
 `Z_{k+1} = ¼ Z_k (13 I - R Z_k (15 I - R Z_k (7 I - R Z_k)))`, with `R = A + ridge·I`.
 
 What it computes: with y an eigenvalue of R Z, a step takes 1 - y to `(1 - y)³ (1 - ¼ y)`: third
-order near the inverse; far from it, where Newton doubles y, y grows by 13/4 a step. A small eigenvalue w of R starts at
-`y = w²/(‖R‖₁‖R‖_∞)`; as long as y is small the result there is about `(13/4)^k w/(‖R‖₁‖R‖_∞)`: a
-spectral filter, not an inverse.
+order near the inverse; far from it y grows by 13/4 a step, where Newton doubles it. A small
+eigenvalue w of R starts at `y = w²/(‖R‖₁‖R‖_∞)`; while y is small the result there is about
+`(13/4)^k w/(‖R‖₁‖R‖_∞)`: a spectral filter, not an inverse.
 
 Differences from the paper:
 - A ridge is added, as SOFT's solver has one; 0 gives the paper's.

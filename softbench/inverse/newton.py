@@ -8,6 +8,8 @@ What it computes: for a symmetric A, with w an eigenvalue of R, after k steps th
 about `2^k α w`, which vanishes with w: a spectral filter, not an inverse. With the ridge of 0.01
 and 20 steps the result on smooth landmarks differs from `R⁻¹` by tens of per cent; that is part of
 SOFT's definition.
+It diverges where `α w²` passes 2: α is set without the ridge, so a ridge above 5 % of ‖A‖₁ is too
+large for it.
 
 Differences from the paper and the authors' code:
 - A ridge is added and α taken from A before it: the paper has none, the authors' code has both.

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
+USUAL, TALL = 1.08, 1.35  # height over width of a panel
+MANY = 6  # more lines than this lie too close in a usual panel
+
 
 def save(group: Group, quantities: Sequence[str], stem: Path) -> list[Path]:
     """Write the figure of `group` as stem.pdf, stem.svg and stem.png; returns their paths."""
@@ -37,6 +40,7 @@ def draw(group: Group, quantities: Sequence[str], facts: dict[str, Any]) -> Figu
         len(quantities),
         _sheet.texts(legends),
         [_caption(group, shown, facts), _notes.unsupported(shown, names)],
+        aspect=USUAL if len(group.series) <= MANY else TALL,
     )
     figure = Figure(figsize=(_page.WIDTH, page.height))
     _panels(figure, group, quantities, strokes, page)

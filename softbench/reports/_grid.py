@@ -30,10 +30,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table's heading and rows; a row is its number of tokens, its label and its cells."""
+    """A table's heading and rows; a row is what it stands under, its label and its cells.
+
+    alignment: a letter a column, r or l.
+    """
 
     heading: tuple[str, ...]
-    rows: tuple[tuple[int, str, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
+    alignment: str
 
 
 def grid(group: Group, mode: Mode) -> Grid:
@@ -47,9 +51,9 @@ def grid(group: Group, mode: Mode) -> Grid:
     rows = []
     for seq_len, series in places:
         cells = [found.get((seq_len, names[series], quantity)) for quantity in columns]
-        rows.append((seq_len, names[series], tuple(_cell(cell, best) for cell in cells)))
+        rows.append((f"{seq_len:,}", names[series], tuple(_cell(cell, best) for cell in cells)))
     heading = ("N", "Mechanism", *(_title(quantity, unit) for quantity, unit in columns.items()))
-    return Grid(heading, tuple(rows))
+    return Grid(heading, tuple(rows), "rl" + "r" * len(columns))
 
 
 def value(point: Point) -> str:

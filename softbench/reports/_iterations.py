@@ -52,12 +52,11 @@ def draw(
     )
     figure = Figure(figsize=(_page.WIDTH, page.height))
     for boxes, against in zip(page.boxes, rows, strict=True):
-        for column, (box, error) in enumerate(zip(boxes, errors, strict=True)):
+        for box, error in zip(boxes, errors, strict=True):
             axes = figure.add_axes(box)
             _panel_of(axes, found, against, error, strokes)
             axes.set_xlabel(against.name)
             axes.set_title(quantity_name(error) if boxes is page.boxes[0] else "")
-            axes.tick_params(labelleft=column == 0 or True)
     _sheet.furnish(figure, page, legends, [""] * len(rows))
     return figure
 
@@ -158,5 +157,5 @@ def _handles(found: Sequence[Stop], errors: Sequence[str], strokes: Strokes) -> 
     paper = _sheet.handle(
         label=f"the paper's T = {PAPERS_ITERATIONS}", color=GUIDE, linestyle="--", linewidth=0.9
     )
-    converged = _sheet.handle(label="10⁻⁶", color=GUIDE, linewidth=0.7)
+    converged = _sheet.handle(label="10⁻⁶, taken as converged", color=GUIDE, linewidth=0.7)
     return [*entries, paper, converged]

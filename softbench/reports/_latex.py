@@ -35,13 +35,12 @@ def escape(text: str) -> str:
 
 def table(grid: Grid, caption: str, name: str) -> str:
     """A float with the table, `caption` above it, and the label tab:`name`."""
-    columns = "r" + "l" + "r" * (len(grid.heading) - 2)
     lines = [
         r"\begin{table}",
         r"\centering\small",
         rf"\caption{{{escape(caption)}}}",
         rf"\label{{tab:{name}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
+        rf"\begin{{tabular}}{{{grid.alignment}}}",
         r"\toprule",
         _row([escape(title) for title in grid.heading]),
         *_body(grid),
@@ -53,14 +52,15 @@ def table(grid: Grid, caption: str, name: str) -> str:
 
 
 def _body(grid: Grid) -> list[str]:
-    """The rows, a rule before each new length, which is printed once."""
+    """The rows, a rule before each new thing they stand under, which is printed once."""
     lines, last = [], None
-    for seq_len, label, cells in grid.rows:
-        if seq_len != last:
+    for under, label, cells in grid.rows:
+        if under != last:
             lines.append(r"\midrule")
-        length = f"{seq_len:,}" if seq_len != last else ""
-        lines.append(_row([length, escape(label), *map(_cell, cells)]))
-        last = seq_len
+        lines.append(
+            _row([escape(under) if under != last else "", escape(label), *map(_cell, cells)])
+        )
+        last = under
     return lines
 
 

@@ -14,10 +14,8 @@ def escape(text: str) -> str:
 
 def table(grid: Grid) -> str:
     """The heading, the rule and the rows."""
-    rule = ["---:", ":---", *["---:"] * (len(grid.heading) - 2)]
-    rows = [
-        [f"{seq_len:,}", escape(label), *map(_cell, cells)] for seq_len, label, cells in grid.rows
-    ]
+    rule = ["---:" if side == "r" else ":---" for side in grid.alignment]
+    rows = [[escape(under), escape(label), *map(_cell, cells)] for under, label, cells in grid.rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in [list(grid.heading), rule, *rows])
 
 

@@ -17,6 +17,7 @@ LEFT, RIGHT, TOP = 0.76, 0.18, 0.24
 BETWEEN, UNDER_ROW, UNDER_PANELS = 0.62, 0.16, 0.42
 LEGEND_ROW, LEGEND_GAP, NOTE_ROW, EDGE = 0.143, 0.06, 0.125, 0.06
 LETTER = 0.064  # the mean width of a letter in the legend
+HIGHEST = 2.6  # of one panel
 HANDLE = 0.58  # a legend's line, and the gap to the next entry
 
 
@@ -40,27 +41,34 @@ def arrange(
     legends: Sequence[Sequence[str]],
     notes: Sequence[str],
     under_row: float = UNDER_ROW,
+    aspect: float = 1.08,
 ) -> Page:
     """The page for a grid of panels, legends under each other, and notes wrapped below.
 
     under_row: inches below every row but the last; UNDER_PANELS holds an axis with its name.
+    aspect: a panel's height over its width, as far as the height stays below HIGHEST.
     """
     text = "\n".join(line for note in notes for line in textwrap.wrap(note, width=134))
     per_row = [legend_columns(entries) for entries in legends]
     deep = [_legend_height(e, n) for e, n in zip(legends, per_row, strict=True)]
     below = sum(deep) + (text.count("\n") + 1) * NOTE_ROW + 2 * EDGE
     bottom = below + UNDER_PANELS
-    height = TOP + rows * _panel(columns)[1] + (rows - 1) * under_row + bottom
+    panel = _panel(columns, aspect)
+    height = TOP + rows * panel[1] + (rows - 1) * under_row + bottom
     tops = tuple((below - sum(deep[:i])) / height for i in range(len(legends)))
-    boxes = _boxes(rows, columns, (bottom, under_row), height)
+    boxes = _boxes(rows, columns, panel, (bottom, under_row), height)
     return Page(height, boxes, tops, tuple(per_row), text)
 
 
 def _boxes(
-    rows: int, columns: int, up: tuple[float, float], height: float
+    rows: int,
+    columns: int,
+    panel: tuple[float, float],
+    up: tuple[float, float],
+    height: float,
 ) -> tuple[tuple[Box, ...], ...]:
     """up: where the last row stands, and the room under every other."""
-    wide, high = _panel(columns)
+    wide, high = panel
     lefts = [LEFT + column * (wide + BETWEEN) for column in range(columns)]
     bottoms = [up[0] + row * (high + up[1]) for row in reversed(range(rows))]
     return tuple(
@@ -69,10 +77,10 @@ def _boxes(
     )
 
 
-def _panel(columns: int) -> tuple[float, float]:
+def _panel(columns: int, aspect: float) -> tuple[float, float]:
     """Width and height of one panel."""
     wide = (WIDTH - LEFT - RIGHT - (columns - 1) * BETWEEN) / columns
-    return wide, min(1.08 * wide, 2.6)
+    return wide, min(aspect * wide, HIGHEST)
 
 
 def _legend_height(entries: Sequence[str], columns: int) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from softbench.reports._labels import solver
@@ -54,6 +54,7 @@ SOLVERS = {
     "cholesky": Look("#000000", "s"),
     "svd": Look("#56A8E0", "v"),
 }
+SAME_AS_ANOTHER = ("spectral_newton",)  # T steps of Newton, by another way
 SPARE_COLOURS = ("#7B3294", "#CC79A7", "#6B6B00", "#8C564B", "#707070")
 SPARE_MARKERS = ("<", "p", "d", "X", "*")
 DASHES: tuple[Dash, ...] = (
@@ -79,12 +80,21 @@ def strokes(series: Sequence[Series]) -> dict[Series, Stroke]:
 
 
 def solver_strokes(series: Sequence[Series]) -> dict[Series, Stroke]:
-    """As `strokes`, but solvers have their own look; a mechanism without a choice keeps its own."""
+    """As `strokes`, but solvers have their own look; a mechanism without a choice keeps its own.
+
+    What computes the same as another solver is dashed and hollow, so that the other shows inside.
+    """
     looks = {}
     for one in series:
         name = solver(one)
         looks[one] = (SOLVERS.get(name) or _spare(name)) if name else look(one.attention)
-    return _strokes(series, looks)
+    drawn = _strokes(series, looks)
+    twins = {one: replace(drawn[one], dash=DASHES[1], fill="none") for one in series if _twin(one)}
+    return drawn | twins
+
+
+def _twin(one: Series) -> bool:
+    return solver(one) in SAME_AS_ANOTHER
 
 
 def _spare(name: str) -> Look:

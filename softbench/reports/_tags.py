@@ -5,6 +5,7 @@ Everything is in points from the panel's lower left corner, and computed: no ren
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from softbench.reports._style import POINT_SIZE
 LETTER, HEIGHT = 0.64 * POINT_SIZE, 0.8 * POINT_SIZE  # of one digit
 GAP = 3.4  # between a mark's middle and its number
 MARK = 2.4  # half the width of a mark
+STEPS = 6  # from one mark of a line to the next
 
 Place = tuple[float, float]
 
@@ -32,12 +34,22 @@ class Box:
         return across and self.bottom < other.top and other.bottom < self.top
 
 
+def along(run: Sequence[Place]) -> list[Place]:
+    """The marks of a line, and places on it between them, close enough to keep a text away."""
+    between = [
+        (a + (c - a) * step / STEPS, b + (d - b) * step / STEPS)
+        for (a, b), (c, d) in itertools.pairwise(run)
+        for step in range(1, STEPS)
+    ]
+    return [*run, *between]
+
+
 def place(
     wanted: Sequence[tuple[Place, str]], marks: Sequence[Place], size: Place
 ) -> list[tuple[Place, str]]:
     """Where the lower left corner of each text goes; one without room is left out.
 
-    wanted: the mark and its text, the more important first; marks: all that may not be covered;
+    wanted: the mark and its text, the more important first; marks: places that may not be covered;
     size: width and height of the panel.
     """
     taken = [Box(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in marks]

@@ -6,6 +6,7 @@ definition, is an upright line at its own cost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -98,14 +99,14 @@ def _line(
     axes: Axes, placed: Sequence[Stop], shown: tuple[str, str], stroke: _style.Stroke
 ) -> None:
     error, cost = shown
-    measured = [stop for stop in placed if stop.height(cost) is not None]
-    places = [(stop.height(cost), stop.height(error)) for stop in measured]
+    heights = {stop.case_id: stop.height(error) or math.nan for stop in placed}
+    places = [(x, heights[stop.case_id]) for stop in placed if (x := stop.height(cost))]
     style: dict[str, Any] = {"linestyle": stroke.dash, "linewidth": _panel.LINE_WIDTH}
     axes.plot([x for x, _ in places], [y for _, y in places], **style, **_panel.mark(stroke))
     for stop in placed:
-        point, y = stop.points[cost], stop.height(error)
+        point, y = stop.points[cost], heights[stop.case_id]
         if point.estimate is None:
-            at = ([point.predicted], [y])
+            at = ([point.predicted or math.nan], [y])
             axes.plot(*at, zorder=4, **_panel.failure(point.status, stroke.look.colour))
         elif point.estimate.low is not None and point.estimate.high is not None:
             bar = ([point.estimate.low, point.estimate.high], [y, y])
@@ -124,7 +125,10 @@ def _number(axes: Axes, found: Sequence[Stop], shown: tuple[str, str]) -> None:
     }
     ends = [end for along in by_curve(found).values() for end in _ends(along, where)]
     wanted = [(where[stop.case_id], str(stop.at)) for stop in ends]
-    for (left, low), text in _tags.place(wanted, list(where.values()), size):
+    runs = [[where[s.case_id] for s in a if s.case_id in where] for a in by_curve(found).values()]
+    for (left, low), text in _tags.place(
+        wanted, [p for run in runs for p in _tags.along(run)], size
+    ):
         at = (left / size[0], low / size[1])
         axes.text(*at, text, transform=axes.transAxes, va="baseline", color="#303030", zorder=6)
 

@@ -8,8 +8,7 @@ it, with the ids of the records it came from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +92,10 @@ def _ranks(own: Sequence[Stop]) -> str:
         return ""
     listed = [", ".join(map(str, ranks)) for ranks in sets]
     if len(sets) > 1:
-        listed = [
-            f"{text} ({', '.join(sorted(of))})"
-            for text, of in zip(listed, sets.values(), strict=True)
-        ]
-    return f"Marks along a line, numbered at its ends: rank (landmarks M, length k, features R) {'; '.join(listed)}."
+        of = [f" ({', '.join(sorted(mechanisms))})" for mechanisms in sets.values()]
+        listed = [text + whose for text, whose in zip(listed, of, strict=True)]
+    what = "rank (landmarks M, projection length k, features R)"
+    return f"Marks along a line, numbered at its ends: {what} {'; '.join(listed)}."
 
 
 def _asides(own: Sequence[Stop]) -> list[str]:

@@ -162,6 +162,14 @@ def test_flops_equal_a_dispatch_count(gradient: Any, mode: Any) -> None:
     assert newton.flops(7, 6, mode=mode, gradient=gradient) == counter.get_total_flops()
 
 
+@pytest.mark.parametrize(("ridge", "converges"), [(0.05, True), (0.06, False)])
+def test_a_ridge_above_a_twentieth_of_the_norm_is_too_large(ridge: float, converges: bool) -> None:
+    """The largest eigenvalue of the identity with its ridge is 1 + ridge, α is 1.8."""
+    a = torch.eye(5, dtype=torch.float64)[None, None]
+    found = newton.invert(a, num_iters=30, ridge=ridge)
+    assert (relative(found, a / (1 + ridge)) < 1e-9) is converges
+
+
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="num_iters is 0; newton needs at least 1 step"):
         newton.invert(kernel(scale=1.0), num_iters=0)
