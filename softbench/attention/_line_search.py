@@ -60,9 +60,9 @@ def _halvings(a_BHMM: Tensor, alpha: Tensor, scope: Scope) -> Tensor:
     residual_BHMT = (1 - alphas * square_diagonal_BHM1).abs() + alphas * (
         square_column_BHM1 - square_diagonal_BHM1
     )
-    # Once a step size is small enough the search is over, whatever comes behind it.
+    # Convex in α and 1 for α = 0: a residual that is small stays small, and counting is searching.
     too_large = _largest(residual_BHMT, scope) > LARGEST_RESIDUAL
-    return too_large.to(a_BHMM.dtype).cumprod(-1).sum(-1, keepdim=True)
+    return too_large.to(a_BHMM.dtype).sum(-1, keepdim=True)
 
 
 def _largest(x_BHMT: Tensor, scope: Scope) -> Tensor:

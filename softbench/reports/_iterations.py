@@ -32,11 +32,15 @@ Strokes = Mapping[Series, _style.Stroke]
 
 @dataclass(frozen=True)
 class Against:
-    """What a row is drawn against: its name, each case's place on it (by case id), its scale."""
+    """What a row is drawn against: its name, each case's place on it (by case id), its scale.
+
+    unit: None for a linear axis of iterations. quantity: what was measured to find the places.
+    """
 
     name: str
     places: Mapping[str, float]
-    unit: str | None  # None: a linear axis of iterations
+    unit: str | None = None
+    quantity: str | None = None
 
 
 def draw(
@@ -143,11 +147,18 @@ def _line(
     middles = [stop.height(error) for stop in placed]
     ys = [y if y and y > 0 else float("nan") for y in middles]
     colour = stroke.look.colour
-    axes.fill_between(
-        xs, list(map(min, every)), list(map(max, every)), color=colour, alpha=BAND, linewidth=0
-    )
+    if not against.quantity:  # places that were measured go back and forth: no band between them
+        _band(axes, xs, every, colour)
     style = {"linestyle": stroke.dash, "linewidth": _panel.LINE_WIDTH}
     axes.plot(xs, ys, **{**_panel.mark(stroke), **style})
+    for stop, y in zip(placed, ys, strict=True):
+        if against.quantity:
+            _panel.sideways(axes, stop.points[against.quantity], y, colour)
+
+
+def _band(axes: Axes, xs: Sequence[float], every: Sequence[Sequence[float]], colour: str) -> None:
+    least, greatest = list(map(min, every)), list(map(max, every))
+    axes.fill_between(xs, least, greatest, color=colour, alpha=BAND, linewidth=0)
 
 
 def _handles(found: Sequence[Stop], errors: Sequence[str], strokes: Strokes) -> list[Line2D]:

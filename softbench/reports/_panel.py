@@ -120,6 +120,14 @@ def _doubt(axes: Axes, point: Point, colour: str) -> None:
         axes.plot([point.seq_len] * len(calls), calls, ".", color=colour, markersize=1.6, zorder=5)
 
 
+def sideways(axes: Axes, point: Point, height: float, colour: str) -> None:
+    """The interval of a quantity that is drawn across, as a thin level bar."""
+    found = point.estimate
+    if found and found.low is not None and found.high is not None:
+        ends = ([found.low, found.high], [height, height])
+        axes.plot(*ends, color=colour, linewidth=0.7, zorder=2.5)
+
+
 def _edge(axes: Axes, unknown: Sequence[Point], strokes: Mapping[Series, Stroke]) -> None:
     """Cells of unknown height hang from the panel's upper edge, side by side downwards."""
     hanging: dict[int, int] = defaultdict(int)

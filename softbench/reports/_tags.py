@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from softbench.reports._style import POINT_SIZE
 
-LETTER, HEIGHT = 0.64 * POINT_SIZE, 0.8 * POINT_SIZE  # of one digit
-GAP = 3.4  # between a mark's middle and its number
+LETTER, HEIGHT = 0.64 * POINT_SIZE, 1.02 * POINT_SIZE  # of one digit and the room under it
+GAP = 2.8  # between a mark's middle and its number
 MARK = 2.4  # half the width of a mark
 STEPS = 6  # from one mark of a line to the next
 

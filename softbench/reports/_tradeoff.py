@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Strokes = Mapping[Series, _style.Stroke]
 POINTS_PER_INCH = 72
+MARGIN = 0.14  # of the drawn span: room for a number below the lowest mark
 
 
 def draw(
@@ -51,8 +52,10 @@ def draw(
 
 def _lay(axes: Axes, everything: Sequence[Stop], error: str, cost: str) -> None:
     """Scales, limits and ticks. Every row has the same costs below it."""
-    across = _axes.value_span(x for stop in everything for x in _extents(stop, cost))
-    up = _axes.value_span(y for stop in everything for y in _extents(stop, error))
+    across, up = (
+        _axes.value_span((x for stop in everything for x in _extents(stop, kind)), MARGIN)
+        for kind in (cost, error)
+    )
     unit = next(stop.points[cost].unit for stop in everything if cost in stop.points)
     axes.set(xscale="log", yscale="log", xlim=(across.low, across.high), ylim=(up.low, up.high))
     axes.minorticks_off()
@@ -108,9 +111,7 @@ def _line(
         if point.estimate is None:
             at = ([point.predicted or math.nan], [y])
             axes.plot(*at, zorder=4, **_panel.failure(point.status, stroke.look.colour))
-        elif point.estimate.low is not None and point.estimate.high is not None:
-            bar = ([point.estimate.low, point.estimate.high], [y, y])
-            axes.plot(*bar, color=stroke.look.colour, linewidth=0.7, zorder=2.5)
+        _panel.sideways(axes, point, y, stroke.look.colour)
 
 
 def _number(axes: Axes, found: Sequence[Stop], shown: tuple[str, str]) -> None:
@@ -130,7 +131,7 @@ def _number(axes: Axes, found: Sequence[Stop], shown: tuple[str, str]) -> None:
         wanted, [p for run in runs for p in _tags.along(run)], size
     ):
         at = (left / size[0], low / size[1])
-        axes.text(*at, text, transform=axes.transAxes, va="baseline", color="#303030", zorder=6)
+        axes.text(*at, text, transform=axes.transAxes, va="bottom", color="#303030", zorder=6)
 
 
 def _ends(along: Sequence[Stop], where: Mapping[str, object]) -> list[Stop]:

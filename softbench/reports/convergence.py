@@ -23,6 +23,7 @@ from softbench.reports._figure import own_settings
 from softbench.reports._groups import Group, groups
 from softbench.reports._iterations import Against
 from softbench.reports._labels import solver_labels
+from softbench.reports._points import Point
 from softbench.reports._units import number
 
 ERRORS = ("inverse_residual", "inverse_error", "approximation_error")
@@ -61,9 +62,9 @@ def rows_of(group: Group, found: Sequence[Stop]) -> list[Against]:
     }
     seconds = {stop.case_id: time for stop in found if (time := stop.height("latency"))}
     rows = [
-        Against("iterations", iterations, None),
+        Against("iterations", iterations),
         Against("FLOPs of the solver", solver_flops(group.records), "FLOP"),
-        Against("latency of the whole call", seconds, "s"),
+        Against("latency of the whole call", seconds, "s", "latency"),
     ]
     return [row for row in rows if row.places]
 
@@ -82,19 +83,25 @@ def notes(group: Group, found: Sequence[Stop], facts: dict[str, Any]) -> list[st
     """The paragraphs at the foot: setting, what line and band are, what each error is."""
     names = solver_labels(list(_curves.by_curve(found)))
     shown = [p for p in _curves.own_points(found) if p.quantity in (*ERRORS, "latency")]
-    inputs = f"Inputs: {group.fixed['inputs']}" if group.fixed["inputs"] == "normal" else ""
     caption = [
         _notes.setting(group, facts),
-        f"{inputs}." if inputs else "",
+        "Inputs: N(0, 1)." if group.fixed["inputs"] == "normal" else "",
         _conditions(group.records),
         "Lines: median over the matrices (one a head and batch element), bands: least to greatest;"
         " level lines: solvers without iterations.",
-        "Residual: ‖RXR − R‖/‖R‖, the paper's metric; inverse error: ‖X − R⁻¹‖/‖R⁻¹‖ against"
+        "Residual: ‖RXR\u00a0−\u00a0R‖/‖R‖, the paper's metric; inverse error: "
+        "‖X\u00a0−\u00a0R⁻¹‖/‖R⁻¹‖ against"
         " float64; approximation error: of the output, against dense attention, one value a call.",
         "FLOPs of decompositions (SVD, spectral form) are nominal.",
+        _latency(shown),
         _notes.missing(shown),
     ]
     return [" ".join(filter(None, caption)), _notes.unsupported(shown, names)]
+
+
+def _latency(shown: Sequence[Point]) -> str:
+    timed = [point for point in shown if point.quantity == "latency" and point.estimate]
+    return f"Latency: {_notes.method(timed)}".replace(": Values:", ":") if timed else ""
 
 
 def _conditions(records: Sequence[Record]) -> str:

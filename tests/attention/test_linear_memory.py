@@ -1,7 +1,7 @@
 """No linear mechanism ever holds an N × N tensor: the largest one grows as the tokens do.
 
-Broken on purpose, this turned the test here red for each mechanism: the product of two N × M
-matrices taken before that with the values.
+Broken on purpose, this turned the test here red for each of Linformer, Performer, Nyströmformer and
+SOFT++: the product of tokens with tokens taken before that with the values.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Linformer against the ports' values, its limit, and what it refuses.
 
 Broken on purpose, each of these turned a test here red: E for the values too, F for the keys, no
-scaling, scaling by D, softmax over queries, one projection for heads that have their own, an input
-cut to the projections' length, a projection longer than the input.
+scaling, scaling by D, softmax over queries, one projection for heads that have their own, `share`
+ignored, projections cut to a shorter input, one compressed token more than tokens let through.
 """
 
 from __future__ import annotations

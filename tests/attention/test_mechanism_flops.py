@@ -3,7 +3,9 @@
 Broken on purpose, each of these turned a test here red: gradients counted as once the forward
 pass, norms counted once or with a gradient for the ones, the landmarks' own kernel left out, the
 solver for one head only, recomputation left out, three projections for four, taps without the
-channels, the stride not squared.
+channels, the stride not squared; recomputation for one fused softmax alone, SOFT++'s steps counted
+forward only, one compression for Linformer's two, a gradient of W and no denominator for Performer,
+three products a step for Nyströmformer's four.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Broken on purpose, each of these turned a test here red: D^½ for D^¼, q alone divided, landmarks of
 q for those of k, longer segments first, softmax over the wrong axis, largest row sum for column
-sum, one norm for the batch as the default, a norm of each matrix for the original, coefficients 7,
-13 and 15 changed, ¼ left out, a step more, Z Aᵀ for A Z, iteration in bfloat16, convolution along
-the channels, convolution left out.
+sum, one norm for the batch in place of each matrix's and the other way round, another default, 8
+for 7 in the polynomial, ¼ left out, a step more, A transposed in a step, tokens left in bfloat16,
+autocast left on, convolution across the tokens' column, convolution left out.
 """
 
 from __future__ import annotations
@@ -121,6 +121,16 @@ def test_every_token_a_landmark_is_softmax_once_converged() -> None:
     found = attend(nystromformer, q, k, v, num_landmarks=12, num_pinv_iters=40)
     assert relative(found, wanted) < 1e-8
     assert relative(nystromformer.exact(q, k, v, nystromformer.Params()), wanted) < 1e-12
+
+
+def test_landmark_inverse_is_the_one_that_attend_takes() -> None:
+    q, k, v = (tokens(2, 2, 12, 4, seed=seed) for seed in range(3))
+    params = nystromformer.Params(num_landmarks=3)
+    a, z = nystromformer.landmark_inverse(q, k, params, {}, None)
+    q_means, k_means = (x.reshape(2, 2, 3, 4, 4).mean(3) for x in (q, k))
+    assert relative(a, (q_means @ k_means.mT / 2).softmax(-1)) < 1e-13
+    f1, f3 = (q @ k_means.mT / 2).softmax(-1), (q_means @ k.mT / 2).softmax(-1)
+    assert relative(attend(nystromformer, q, k, v, num_landmarks=3), f1 @ z @ (f3 @ v)) < 1e-12
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -1,10 +1,10 @@
 """Performer against the ports' values, its limit, its features, and what it refuses.
 
-Broken on purpose, each of these turned a test here red: D^½ for D^¼, no division at all, half the
-norm left out, the norm without its ½, a maximum of all queries, a maximum of each key by itself,
-epsilon outside, another epsilon, maxima detached and not, the sum of queries for that of keys, rows
-of W of length one, Q as LAPACK has it, W drawn anew for every head, exponentials in
-bfloat16, autocast left on.
+Broken on purpose, each of these turned a test here red: D^½ for D^¼, the norm left out, the norm
+without its ½, a maximum of all queries, a maximum of each key by itself, epsilon inside the
+exponential, another epsilon for relu, maxima always and never detached, the sum of queries for that
+of keys, rows of W of length one, one block for all, Q as LAPACK has it, queries left in bfloat16,
+autocast left on.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """SOFT++ against the released code's values, its limit, its line search, and what it refuses.
 
 Broken on purpose, each of these turned a test here red: no normalisation, s on one side only,
-D⁻¹ for D^(-½), a ridge of 0.01, no halving, a halving too many, halving at 1.1, α with 0.9 · 2, the
-first α for the searched one, α of the matrix where the batch was asked for and the other way round,
-α detached, an implicit gradient, D^½ for D^¼, the clamp left out, autocast left on.
+D⁻¹ for D^(-½), a ridge of 0.01, no halving, a halving too many, halving at 1.1, the diagonal of A²
+counted twice, α with 0.9 · 2, α detached, α of the matrix where the batch was asked for and the
+other way round, another default scope, D^½ for D^¼, the clamp left out, autocast left on.
 """
 
 from __future__ import annotations
@@ -151,6 +151,17 @@ def test_every_token_a_landmark_is_the_normalised_inverse() -> None:
     assert not hasattr(soft_norm, "exact")
 
 
+def test_landmark_inverse_is_the_one_that_attend_takes() -> None:
+    q, v = tokens(1, 2, 12, 4, scale=2), tokens(1, 2, 12, 4, seed=1)
+    params = soft_norm.Params(num_landmarks=5, landmarks="first")
+    a, x = soft_norm.landmark_inverse(q, None, params, {}, None)
+    p = torch.exp(-torch.cdist(q, q[:, :, :5]).square() / (2 * 4**0.5))
+    assert relative(a, p[:, :, :5]) < 1e-12
+    s = a.sum(-1, keepdim=True).rsqrt()
+    out = attend(soft_norm, q, None, v, num_landmarks=5, landmarks="first")
+    assert relative(out, p @ (s * (x @ (s * (p.mT @ v))))) < 1e-12
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_narrow_inputs(recorded_operators: Any, dtype: torch.dtype) -> None:
     """Finite, in the dtype of v, near float32, the kernels in float32 and within 1."""
@@ -165,6 +176,16 @@ def test_narrow_inputs(recorded_operators: Any, dtype: torch.dtype) -> None:
     assert out.dtype == dtype
     wide = attend(soft_norm, q.float(), None, v.float(), num_landmarks=16, conv_kernel_size=3)
     assert relative(out, wide) < 0.05
+
+
+def test_kernels_are_never_above_one(recorded_operators: Any) -> None:
+    """Tokens far from the origin, landmarks among them: squared distances round below zero."""
+    q = tokens(1, 1, 200, 64, scale=60).float()
+    with recorded_operators() as operators:
+        attend(soft_norm, q, None, q, num_landmarks=49, landmarks="first")
+    made = [result for name, result in operators if name == "exp"]
+    assert len(made) == 2
+    assert all(kernel.max() <= 1 for kernel in made)
 
 
 def test_autocast_stays_out_of_the_kernel_and_the_inverse() -> None:

@@ -1,8 +1,8 @@
 """Softmax held to one fused kernel: which runs, what a device has not got, what is recorded.
 
 Broken on purpose, each of these turned a test here red: the kernel of PyTorch's choice in place of
-the one that was asked for, another operator on meta, a missing kernel found at the first call
-alone, its name left out of the record.
+the one that was asked for, flash on meta for every name, a missing kernel not refused at building,
+its name left out of the record.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def test_what_ran(backend: str, mode: Any) -> None:
 
 
 def test_a_kernel_of_another_device_is_unsupported_before_anything_is_built() -> None:
-    with pytest.raises(Unsupported, match=r"no efficient attention for torch\.float64 on cpu; sdpa"):
+    with pytest.raises(
+        Unsupported, match=r"no efficient attention for torch\.float64 on cpu; sdpa"
+    ):
         build(one("efficient"))
 
 

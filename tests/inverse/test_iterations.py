@@ -2,7 +2,7 @@
 
 Broken on purpose, each of these turned a test here red: newton_spd started from the matrix, its
 norm taken without the ridge, its step without the 2; hyperpower with 14 for 15, started from R in
-place of Rᵀ, with the square of one norm, each norm over the whole batch.
+place of Rᵀ, with the square of one norm, its norm over the whole batch.
 """
 
 from __future__ import annotations
@@ -47,9 +47,19 @@ def test_hyperpower_is_the_filter_it_says(scale: float, steps: int) -> None:
 
 def test_hyperpower_takes_matrices_that_are_not_symmetric() -> None:
     draws = torch.randn(2, 3, 7, 7, generator=torch.Generator().manual_seed(3)).double()
-    a = draws.softmax(-1) + torch.eye(7).double()
+    # A rotation: started from itself in place of its transpose, the iteration diverges.
+    a = torch.linalg.qr(draws).Q
     found = hyperpower.invert(a, num_iters=30, ridge=0.0)
     assert relative(found, torch.linalg.inv(a)) < 1e-12
+
+
+def test_hyperpower_starts_from_the_transpose_over_both_norms() -> None:
+    a = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(6)).double()
+    norms = a.sum(-2).amax(-1) * a.sum(-1).amax(-1)
+    z = a.mT / norms[..., None, None]
+    one = torch.eye(5).double()
+    wanted = z @ (13 * one - a @ z @ (15 * one - a @ z @ (7 * one - a @ z))) / 4
+    assert relative(hyperpower.invert(a, num_iters=1, ridge=0.0), wanted) < 1e-14
 
 
 @pytest.mark.parametrize(

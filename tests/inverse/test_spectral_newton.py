@@ -1,7 +1,7 @@
 """One eigendecomposition against the steps that it stands for: goldens, every count, both widths.
 
 Broken on purpose, each of these turned a test here red: α with 2 for 0.9·2, α with the ridge, the
-ridge left out of the eigenvalues, 2T for 2^T, one step more, powers in place of logarithms, the
+ridge left out of the eigenvalues, 2T for 2^T, one step more, no bound on the doublings, the sign of 1 - αw² lost, the
 eigenvalue 0 divided by, eigenvectors not transposed.
 """
 
@@ -75,6 +75,13 @@ def test_without_a_ridge_round_off_does_not_grow() -> None:
     assert not bool(torch.isfinite(lost).all())
     kept = spectral_newton.invert(a, num_iters=20, ridge=0.0)
     assert bool(torch.isfinite(kept).all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_eigenvalue_that_is_nothing_to_its_dtype_stays_finite(dtype: torch.dtype) -> None:
+    a = torch.diag(torch.tensor([1e-30, 1e-3, 1.0], dtype=dtype))[None, None]
+    found = spectral_newton.invert(a, num_iters=2000, ridge=0.0)
+    assert bool(torch.isfinite(found).all())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -50,20 +50,25 @@ def inverted(case: Case) -> tuple[np.ndarray[Any, Any], ...]:
     return tuple(matrix.numpy() for matrix in pair)
 
 
+def norms(matrices: np.ndarray[Any, Any], kind: Any) -> np.ndarray[Any, Any]:
+    """One of each matrix, in a row."""
+    found: np.ndarray[Any, Any] = np.linalg.norm(matrices, kind, axis=(-2, -1)).flatten()
+    return found
+
+
 @pytest.mark.parametrize("name", INVERTING)
 def test_both_are_those_of_numpy_for_each_matrix(name: str) -> None:
     case = make(name, shape=SHAPE, params={"num_landmarks": 9}, dtype="float64", inputs="smooth")
     r, x = inverted(case)
     inverse = np.linalg.inv(r)
-    norm, two = (lambda a, kind=kind: np.linalg.norm(a, kind, axis=(-2, -1)) for kind in ("fro", 2))
     found = measured(case)
     for quantity, difference, size in (
         ("inverse_residual", r @ x @ r - r, r),
         ("inverse_error", x - inverse, inverse),
     ):
-        wanted = (norm(difference) / norm(size)).flatten()
+        wanted = norms(difference, "fro") / norms(size, "fro")
         assert found[quantity].values == pytest.approx(wanted, rel=1e-5, abs=1e-14)
-        spectral = (two(difference) / two(size)).flatten()
+        spectral = norms(difference, 2) / norms(size, 2)
         assert found[quantity].detail["two_norm"] == pytest.approx(spectral, rel=1e-5, abs=1e-14)
         conditions = np.linalg.cond(r).flatten()
         assert found[quantity].detail["condition_numbers"] == pytest.approx(conditions, rel=1e-6)
@@ -168,9 +173,8 @@ def test_where_it_has_no_meaning_it_says_so() -> None:
 
 def test_matrices_that_do_not_match_are_refused(monkeypatch: Any) -> None:
     for wrong in (torch.ones(1, 1, 3, 4), torch.ones(1, 1, 3, 3)):
-        monkeypatch.setattr(
-            soft, "landmark_inverse", lambda *_, w=wrong: (w, torch.ones(1, 1, 3, 4))
-        )
+        pair = (wrong, torch.ones(1, 1, 3, 4))
+        monkeypatch.setattr(soft, "landmark_inverse", lambda *_, pair=pair: pair)
         with pytest.raises(ValueError, match=r"a matrix \(1, 1, 3, ."):
             measured(make("soft", shape=SHAPE, params={"num_landmarks": 9}))
 
