@@ -31,11 +31,20 @@ class UnknownNameError(LookupError):
     """A name that is not in its room; the message lists the nearest right one."""
 
 
+class BrokenPluginError(ValueError):
+    """A plugin that cannot be read or imported; the message says in one line which and why."""
+
+
 def did_you_mean(name: object, options: Iterable[str]) -> str:
-    """A closing clause that names the nearest option, or all of them if none is near."""
-    known = {option.casefold(): option for option in sorted(options)}
+    """A closing clause that names the nearest option, or all of them if none is near.
+
+    An option with dots is as near as its last part: `seq_len` is near to `shape.seq_len`.
+    """
+    offered = sorted(options)
+    known = {option.rpartition(".")[2].casefold(): option for option in offered}
+    known |= {option.casefold(): option for option in offered}
     near = difflib.get_close_matches(str(name).casefold(), known, n=1, cutoff=0.5)
-    return f"did you mean {known[near[0]]!r}?" if near else f"known: {', '.join(known.values())}"
+    return f"did you mean {known[near[0]]!r}?" if near else f"known: {', '.join(offered)}"
 
 
 def names(room: str) -> list[str]:
@@ -53,12 +62,19 @@ def names(room: str) -> list[str]:
 
 
 def load(room: str, name: str) -> ModuleType:
-    """The plugin `name` of `room`. Raises UnknownNameError with the nearest right name."""
+    """The plugin `name` of `room`.
+
+    Raises UnknownNameError with the nearest right name, and BrokenPluginError if it is there but
+    cannot be imported.
+    """
     if name not in names(room):
         raise UnknownNameError(f"no {room} {name!r}; {did_you_mean(name, names(room))}")
-    if name in _folder(room) or f"softbench.{room}.{name}" in sys.modules:
-        return importlib.import_module(f"softbench.{room}.{name}")
-    module: ModuleType = _installed(room)[name].load()
+    try:
+        if name in _folder(room) or f"softbench.{room}.{name}" in sys.modules:
+            return importlib.import_module(f"softbench.{room}.{name}")
+        module: ModuleType = _installed(room)[name].load()
+    except (Exception, SystemExit) as error:  # a file that exits would take the command with it
+        raise BrokenPluginError(f"{room} {name!r} is broken: {_told(error)}") from error
     return module
 
 
@@ -74,9 +90,13 @@ def room_of(name: str) -> str:
 
 
 def summary(room: str, name: str) -> str:
-    """The first line of a plugin's docstring, read without importing what is in the folder."""
+    """The first line of a plugin's docstring, read without importing what is in the folder.
+
+    Raises BrokenPluginError for a file that is no Python.
+    """
     path = _folder(room).get(name)
-    text = ast.get_docstring(ast.parse(path.read_bytes())) if path else load(room, name).__doc__
+    broken = f"{room} {name!r} is broken"
+    text = ast.get_docstring(_parsed(path, broken)) if path else load(room, name).__doc__
     return (text or "").strip().split("\n")[0]
 
 
@@ -127,7 +147,7 @@ def _import_file(path: Path, full_name: str) -> None:
         del sys.modules[full_name]
         if not isinstance(error, Exception):
             raise
-        raise ValueError(f"--plugin {path}: {type(error).__name__}: {error}") from error
+        raise BrokenPluginError(f"--plugin {path}: {_told(error)}") from error
 
 
 def _room_of(path: Path) -> str:
@@ -148,13 +168,26 @@ def _room_of(path: Path) -> str:
     )
 
 
-def _defined_names(path: Path) -> set[str]:
+def _parsed(path: Path, broken: str) -> ast.Module:
+    """The file's syntax tree. Raises BrokenPluginError: `broken`, the line, what is wrong in it."""
     try:
-        body = ast.parse(path.read_bytes()).body
-    except SyntaxError as error:
-        raise ValueError(f"--plugin {path}: line {error.lineno}: {error.msg}") from None
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError) as error:
+        raise BrokenPluginError(f"{broken}: {_told(error)}") from None
+
+
+def _told(error: BaseException) -> str:
+    """What is wrong, in one line: a fault of syntax with its line, anything else with its kind."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        # Without a file's name it is the one that the caller names.
+        file = "" if error.filename in (None, "<unknown>") else f"{Path(error.filename).name}, "
+        return f"{file}line {error.lineno}: {error.msg}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _defined_names(path: Path) -> set[str]:
     defined: set[str] = set()
-    for node in body:
+    for node in _parsed(path, f"--plugin {path}").body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             defined.add(node.name)
         elif isinstance(node, ast.Assign):

@@ -1,7 +1,7 @@
 """What a mechanism or a metric may define is held to its rules where it does.
 
-Broken on purpose, each of these turned a test here red: blocks of queries not asked for, the shape
-of a block not compared, a landmark inverse of NaN passed, the sign of `work` not looked at.
+Broken on purpose, each of these turned a test here red: a block of queries not compared with
+the whole, a landmark inverse of NaN passed, the sign of `work` not looked at.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -103,8 +104,18 @@ def list_room(
     if room == "suites":
         found = {name: suite.first_comment(path) for name, path in suite.packaged().items()}
     else:
-        found = {name: plugins.summary(room, name) for name in plugins.names(room)}
+        found = {name: _summary(room, name) for name in plugins.names(room)}
     _print(found, as_json)
+
+
+def _summary(room: str, name: str) -> str:
+    """What a plugin says of itself, or why it cannot: one that is broken hides no other."""
+    from softbench import plugins
+
+    try:
+        return plugins.summary(room, name)
+    except plugins.BrokenPluginError as error:
+        return str(error)
 
 
 @app.command()
@@ -155,7 +166,7 @@ def export(
 ) -> None:
     """Print the records of a results folder.
 
-    csv has one row a raw value, json one array.
+    csv has one row a raw value, json one array; of what was measured again, the last alone.
     """
     from softbench import plugins, records
     from softbench.cli.folder import results_below
@@ -163,8 +174,8 @@ def export(
     if form not in ("csv", "json"):
         near = plugins.did_you_mean(form, ("csv", "json"))
         raise plugins.UnknownNameError(f"no format {form!r}; {near}")
-    found = [record for results in results_below(folder) for record in records.read(results)]
-    records.export(found, sys.stdout, form)
+    kept = [records.latest(records.read(results)) for results in results_below(folder)]
+    records.export(itertools.chain(*kept), sys.stdout, form)
 
 
 def _refuse_unknown_room(room: str, rooms: tuple[str, ...]) -> None:

@@ -42,9 +42,11 @@ def conclude(folder: Path) -> int:
         print(line)
     counts = Counter(record.status for record in shown)
     print(", ".join(f"{count} {status}" for status, count in counts.most_common()))
-    if counts["ok"]:
+    try:
         for path in draw(folder):
             print(path)
+    except records.RecordsError as nothing_to_draw:
+        note(str(nothing_to_draw))
     print(folder / records.FILE)
     return 4 if counts["error"] else 0
 
@@ -98,5 +100,8 @@ def _without_value(shown: Sequence[Record]) -> list[str]:
         for record in shown
         if record.status != "ok" and record.detail.get("budget") != "suite_seconds"
     }
-    reached = f"skipped: {len(late)} cases in part or whole, the suite's time budget was spent"
+    reached = (
+        f"skipped: {len(late)} cases in part or whole, the suite's time budget was spent; "
+        "--set budget.suite_seconds=SECONDS with more goes on"
+    )
     return [*lines, *([reached] if late else [])]

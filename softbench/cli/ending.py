@@ -54,12 +54,12 @@ def _code_of(error: Exception) -> int | None:
     The parser's errors are known by their method: newer typer brings a click of its own, whose
     classes are not those of the package click.
     """
-    from softbench.plugins import UnknownNameError
+    from softbench.plugins import BrokenPluginError, UnknownNameError
     from softbench.records import RecordsError
     from softbench.run import WorkerLost
     from softbench.suite import SuiteError
 
-    explained = UnknownNameError | RecordsError | SuiteError | BadInputError
+    explained = UnknownNameError | BrokenPluginError | RecordsError | SuiteError | BadInputError
     if isinstance(error, explained) or hasattr(error, "format_message"):
         return 2
     return 4 if isinstance(error, WorkerLost) else None

@@ -53,32 +53,63 @@ def selection(folder: Path) -> tuple[list[Record], list[str]]:
     found = records.latest(records.of_newest_protocol(records.read(folder)))
     if not (folder / CELLS).exists():
         return found, plugins.names("reports")
-    try:
-        told = json.loads((folder / CELLS).read_bytes())
-        present, named = set(told["cases"]), list(told["reports"])
-    except (ValueError, KeyError, TypeError):
-        raise RecordsError(
-            f"{folder / CELLS}: not as softbench wrote it; `softbench run SUITE` writes it again"
-        ) from None
-    return [record for record in found if record.case.id in present], named
+    cells = _cells(folder)
+    cases, quantities = set(cells["cases"]), set(cells["quantities"])
+    shown = [
+        record
+        for record in found
+        if record.case.id in cases
+        and record.metric in quantities
+        and record.repeat < cells["repeats"]
+    ]
+    return shown, cells["reports"]
 
 
 def describe(
-    folder: Path,
-    suite: Suite,
-    source: str | dict[str, Any],
-    cases: Sequence[Case],
-    environment: Environment,
+    folder: Path, suite: Suite, cases: Sequence[Case], environment: Environment, *, narrowed: bool
 ) -> None:
-    """Write the suite as run, its cells and the environment beside the records.
+    """Write which cells the suite has, and the environment, beside the records.
 
-    The cells keep out of the figures what was recorded before a suite was edited.
+    The cells keep out of the figures what was recorded before a suite was edited. A run that was
+    narrowed or changed on the command line adds its cells to those that are there.
     """
-    text = source if isinstance(source, str) else yaml.safe_dump(source, sort_keys=False)
-    _write(folder / "suite.yaml", text)
-    cells = {"cases": [case.id for case in cases], "reports": suite.reports}
+    quantities = [q for name in suite.metrics for q in plugins.load("metrics", name).QUANTITIES]
+    before = _cells(folder) if narrowed and (folder / CELLS).exists() else _NO_CELLS
+    cells = {
+        "cases": list(dict.fromkeys([*before["cases"], *(case.id for case in cases)])),
+        "quantities": list(dict.fromkeys([*before["quantities"], *quantities])),
+        "repeats": max(before["repeats"], suite.repeats),
+        "reports": list(dict.fromkeys([*before["reports"], *suite.reports])),
+    }
     _write_json(folder / CELLS, cells)
     _write_json(folder / "environment.json", environment.model_dump(mode="json"))
+
+
+def keep_suite(folder: Path, source: Path, changed: dict[str, Any] | None) -> None:
+    """The suite as run, beside its records; one `changed` only where no whole one stands."""
+    kept = folder / "suite.yaml"
+    if changed is None:
+        _write(kept, source.read_text(encoding="utf-8"))
+    elif not kept.exists():
+        _write(kept, yaml.safe_dump(changed, sort_keys=False, allow_unicode=True))
+
+
+_NO_CELLS: dict[str, Any] = {"cases": [], "quantities": [], "repeats": 0, "reports": []}
+
+
+def _cells(folder: Path) -> dict[str, Any]:
+    """What `describe` wrote. Raises RecordsError if something else stands there."""
+    try:
+        told: dict[str, Any] = json.loads((folder / CELLS).read_bytes())
+        if {key: type(told[key]) for key in _NO_CELLS} == {
+            k: type(v) for k, v in _NO_CELLS.items()
+        }:
+            return told
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise RecordsError(
+        f"{folder / CELLS}: not as softbench wrote it; `softbench run SUITE` writes it again"
+    )
 
 
 def invocations(folder: Path) -> list[Invocation]:

@@ -54,8 +54,9 @@ def run_suite(name: str, options: Options) -> int:
             context = Context(Protocol(), environment, _invocation(files))
             known = _known(store, options, context)
             ledger = Ledger(known, suite.budget)
-            text = None if options.changes or options.only else path.read_text(encoding="utf-8")
-            results.describe(where, suite, text or raw, cases, environment)
+            narrowed = bool(options.changes or options.only)
+            results.describe(where, suite, cases, environment, narrowed=narrowed)
+            results.keep_suite(where, path, raw if narrowed else None)
             display(Run(suite, cases, crew, store, ledger, context).measure(), suite.name)
     return conclude(where)
 

@@ -11,7 +11,13 @@ from types import ModuleType
 from softbench.case import Record, Shape
 from softbench.contract.attention import case
 
-UNITS = {"latency": "s", "peak_memory": "byte", "flops": "FLOP"}
+UNITS = {
+    "latency": "s",
+    "peak_memory": "byte",
+    "flops": "FLOP",
+    "approximation_error": "1",
+    "inverse_residual": "1",
+}
 
 
 def _signature(name: str, module: ModuleType) -> Iterator[str]:
@@ -30,7 +36,7 @@ def _renders(name: str, module: ModuleType) -> Iterator[str]:
             if not (isinstance(file, Path) and file.is_file() and folder in file.parents):
                 yield f"render returns {str(file)!r}, which is no file in the folder"
         if not files:
-            yield "render returns no file for a sweep of latency, memory and FLOPs"
+            yield "render returns no file for a sweep of latency, memory, FLOPs and errors"
 
 
 def _sweep() -> list[Record]:

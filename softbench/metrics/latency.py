@@ -52,7 +52,6 @@ def measure(
     name, clock = clock_of(workload, flush_l2=protocol.flush_l2)
     warm_up = yield from warm(clock, protocol)
     stretches, stopped_by = yield from sample(clock, warm_up.calls, protocol)
-    workload.clear_gradients()
     detail = _detail(stretches, warm_up) | {"clock": name, "stopped_by": stopped_by}
     detail["backend_ran"] = backend_ran(workload.case)
     if workload.case.device.startswith("cuda"):

@@ -34,12 +34,12 @@ class Box:
         return across and self.bottom < other.top and other.bottom < self.top
 
 
-def along(run: Sequence[Place]) -> list[Place]:
+def along(run: Sequence[Place], steps: int = STEPS) -> list[Place]:
     """The marks of a line, and places on it between them, close enough to keep a text away."""
     between = [
-        (a + (c - a) * step / STEPS, b + (d - b) * step / STEPS)
+        (a + (c - a) * step / steps, b + (d - b) * step / steps)
         for (a, b), (c, d) in itertools.pairwise(run)
-        for step in range(1, STEPS)
+        for step in range(1, steps)
     ]
     return [*run, *between]
 

@@ -42,7 +42,7 @@ def draw(
     for row, error in enumerate(errors):
         for column, cost in enumerate(costs):
             axes = figure.add_axes(page.boxes[row][column])
-            _lay(axes, [*found, *references], error, cost)
+            _lay(axes, found, references, (error, cost))
             _panel_of(axes, found, references, (error, cost), strokes)
             axes.tick_params(labelbottom=row == len(errors) - 1)
             axes.set_xlabel(quantity_name(cost) if row == len(errors) - 1 else "")
@@ -50,12 +50,14 @@ def draw(
     return figure
 
 
-def _lay(axes: Axes, everything: Sequence[Stop], error: str, cost: str) -> None:
+def _lay(
+    axes: Axes, found: Sequence[Stop], references: Sequence[Stop], shown: tuple[str, str]
+) -> None:
     """Scales, limits and ticks. Every row has the same costs below it."""
-    across, up = (
-        _axes.value_span((x for stop in everything for x in _extents(stop, kind)), MARGIN)
-        for kind in (cost, error)
-    )
+    error, cost = shown
+    everything = [*found, *references]
+    across = _axes.value_span((x for stop in everything for x in _extents(stop, cost)), MARGIN)
+    up = _axes.value_span((y for stop in found for y in _extents(stop, error)), MARGIN)
     unit = next(stop.points[cost].unit for stop in everything if cost in stop.points)
     axes.set(xscale="log", yscale="log", xlim=(across.low, across.high), ylim=(up.low, up.high))
     axes.minorticks_off()
@@ -83,7 +85,7 @@ def _panel_of(
     for curve, along in by_curve(found).items():
         placed = [stop for stop in along if is_placed(stop, error, cost)]
         _line(axes, placed, shown, strokes[curve])
-    _number(axes, found, shown)
+    _number(axes, found, shown, [x for stop in references if (x := stop.height(cost))])
 
 
 def _upright(axes: Axes, point: Point | None, stroke: _style.Stroke) -> None:
@@ -114,7 +116,9 @@ def _line(
         _panel.sideways(axes, point, y, stroke.look.colour)
 
 
-def _number(axes: Axes, found: Sequence[Stop], shown: tuple[str, str]) -> None:
+def _number(
+    axes: Axes, found: Sequence[Stop], shown: tuple[str, str], uprights: Sequence[float]
+) -> None:
     """The rank at both ends of every line, where there is room."""
     error, cost = shown
     box, inches = axes.get_position(), axes.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
@@ -126,10 +130,12 @@ def _number(axes: Axes, found: Sequence[Stop], shown: tuple[str, str]) -> None:
     }
     ends = [end for along in by_curve(found).values() for end in _ends(along, where)]
     wanted = [(where[stop.case_id], str(stop.at)) for stop in ends]
+    bottom, top = axes.get_ylim()
+    feet = [[_in_points(axes, (x, y), size) for y in (bottom, top)] for x in uprights]
+    taken = [place for foot in feet for place in _tags.along(foot, int(size[1] / _tags.HEIGHT))]
     runs = [[where[s.case_id] for s in a if s.case_id in where] for a in by_curve(found).values()]
-    for (left, low), text in _tags.place(
-        wanted, [p for run in runs for p in _tags.along(run)], size
-    ):
+    taken += [place for run in runs for place in _tags.along(run)]
+    for (left, low), text in _tags.place(wanted, taken, size):
         at = (left / size[0], low / size[1])
         axes.text(*at, text, transform=axes.transAxes, va="bottom", color="#303030", zorder=6)
 

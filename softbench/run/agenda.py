@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from softbench import plugins
 from softbench.case import Case
 from softbench.run.ledger import Ledger
 
@@ -14,19 +15,24 @@ Todo = dict[str, list[str]]  # case id to the metrics it still lacks
 
 @dataclass(frozen=True)
 class Item:
-    """One block of one repeat."""
+    """One block of one repeat; `counts` if nothing of it runs a case for its time or memory."""
 
     repeat: int
     todo: Todo
+    tokens: int
+    counts: bool
 
     @property
     def name(self) -> str:
         """A block is known by its cases, whatever they still lack."""
-        return ",".join(sorted(self.todo))
+        return ("counts of " if self.counts else "") + ",".join(sorted(self.todo))
 
 
 class Agenda:
-    """Repeats outermost: if the time runs out, every cell has been measured about as often."""
+    """Counts first, which cost little and fail for no lack of time; then repeats outermost.
+
+    If the time runs out, every cell has thus been measured about as often.
+    """
 
     def __init__(
         self,
@@ -36,50 +42,70 @@ class Agenda:
         ledger: Ledger,
         suite_seconds: float,
     ) -> None:
+        counts = [name for name in metrics if not plugins.load("metrics", name).REPEATED]
+        rest = [name for name in metrics if name not in counts]
+        blocks = _blocks(cases)
         self._items = [
-            Item(repeat, todo)
-            for repeat in range(repeats)
-            for block in _blocks(cases)
-            if (todo := _lacking(block, metrics, repeat, ledger))
+            *(_item(block, counts, 0, ledger, counts=True) for block in blocks),
+            *(
+                _item(block, rest, repeat, ledger, counts=False)
+                for repeat in range(repeats)
+                for block in blocks
+            ),
         ]
+        self._items = [item for item in self._items if item.todo]
         self.total = sum(len(names) for item in self._items for names in item.todo.values())
         self._ends_at = time.monotonic() + suite_seconds
         self._took: dict[str, float] = {}
+        self._latest: tuple[int, float] | None = None  # tokens and seconds of the last block
         self._ahead: list[Item] = []
+        self._began = time.monotonic()
 
     def __iter__(self) -> Iterator[Item]:
-        """Each item in turn; how long it took until the next was asked for is remembered."""
+        """Each item in turn."""
         for index, item in enumerate(self._items):
             self._ahead = self._items[index:]
-            began = time.monotonic()
+            self._began = time.monotonic()
             yield item
-            self._took[item.name] = time.monotonic() - began
         self._ahead = []
 
+    def done(self, item: Item) -> None:
+        """Remember how long the item took: it was measured, not skipped."""
+        self._took[item.name] = time.monotonic() - self._began
+        if not item.counts:
+            self._latest = (item.tokens, self._took[item.name])
+
     def affords(self, item: Item) -> bool:
-        """Whether the item, if it takes what it took before, ends within the suite's budget."""
-        return self._expected(item) <= self._seconds_of_budget()
+        """Whether the item, if it takes what is expected, ends within the suite's budget."""
+        return item.counts or self._expected(item) <= self._seconds_of_budget()
 
     def seconds_left(self) -> float | None:
         """An estimate, never more than the budget leaves; None before anything was measured."""
-        if not self._took:
+        if self._latest is None:
             return None
         ahead = sum(self._expected(item) for item in self._ahead)
-        return max(0.0, min(ahead, self._seconds_of_budget()))
+        used = time.monotonic() - self._began if self._ahead else 0.0
+        return max(0.0, min(ahead - used, self._seconds_of_budget()))
 
     def _expected(self, item: Item) -> float:
-        """What this block took in an earlier repeat; else what a block took on average."""
+        """What this block took in an earlier repeat; else the last block's time, by tokens."""
         if item.name in self._took:
             return self._took[item.name]
-        return sum(self._took.values()) / len(self._took) if self._took else 0.0
+        if self._latest is None or item.counts:
+            return 0.0
+        tokens, seconds = self._latest
+        return seconds * max(1.0, item.tokens / tokens)
 
     def _seconds_of_budget(self) -> float:
         return self._ends_at - time.monotonic()
 
 
-def _lacking(block: Sequence[Case], metrics: Sequence[str], repeat: int, ledger: Ledger) -> Todo:
+def _item(
+    block: Sequence[Case], metrics: Sequence[str], repeat: int, ledger: Ledger, *, counts: bool
+) -> Item:
     lacking = {case.id: [m for m in metrics if ledger.lacks(case, m, repeat)] for case in block}
-    return {id: names for id, names in lacking.items() if names}
+    todo = {id: names for id, names in lacking.items() if names}
+    return Item(repeat, todo, max(case.shape.seq_len for case in block), counts)
 
 
 def _blocks(cases: Sequence[Case]) -> list[list[Case]]:

@@ -21,9 +21,9 @@ from softbench.run.crew import Crew, WorkerLost
 from softbench.run.ledger import Ledger
 from softbench.suite import Suite
 
-# A case that does not move for this many times its budget hangs. The floor is for compilation
-# and for machines that are busy.
-PATIENCE, LEAST_PATIENCE = 3.0, 30.0
+# A case that does not move for this many times its budget hangs. The floors are for machines that
+# are busy, and for compilers, which take a minute a shape there.
+PATIENCE, LEAST_PATIENCE, COMPILE_PATIENCE = 3.0, 60.0, 600.0
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,13 @@ class Run:
             repeat = item.repeat
             if self._agenda.affords(item):
                 yield from self._block(item)
+                self._agenda.done(item)
             else:
                 yield from self._skip(item)
 
     def _block(self, item: Item) -> Iterator[Progress]:
         """One block, by as many workers as it takes."""
-        patience = max(LEAST_PATIENCE, PATIENCE * self._suite.budget.case_seconds)
+        patience = self._patience(item)
         left = {id: list(names) for id, names in item.todo.items()}
         while any(left.values()):
             self._crew.ready()
@@ -100,6 +101,11 @@ class Run:
                 yield from self._give_up(lost, left, item.repeat)
                 self._crew.dismiss()
 
+    def _patience(self, item: Item) -> float:
+        patience = max(LEAST_PATIENCE, PATIENCE * self._suite.budget.case_seconds)
+        compiles = any(self._cases[id].compile for id in item.todo)
+        return max(patience, COMPILE_PATIENCE) if compiles else patience
+
     def _task(self, left: Todo, repeat: int) -> dict[str, Any]:
         """What the worker is asked: the shape of softbench.worker.measuring.Task."""
         lacking = {id: names for id, names in left.items() if names}
@@ -108,7 +114,7 @@ class Run:
             "metrics": lacking,
             "repeat": repeat,
             "budget": self._suite.budget.model_dump(mode="json"),
-            "rates": self._ledger.rates,
+            "seen": self._ledger.seen(self._cases[id] for id in lacking),
         }
 
     def _give_up(self, lost: WorkerLost, left: Todo, repeat: int) -> Iterator[Progress]:

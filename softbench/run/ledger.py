@@ -16,8 +16,7 @@ class Ledger:
     def __init__(self, records: Iterable[Record], budget: Budget) -> None:
         self._budget = budget
         self._settled: set[tuple[str, str, int]] = set()
-        self.rates: dict[str, float] = {}  # seconds per FLOP by family of cases
-        self._longest: dict[str, int] = {}
+        self._seen: dict[str, dict[int, float]] = {}
         for record in records:
             self.note(record)
 
@@ -25,8 +24,9 @@ class Ledger:
         """Take one more record in."""
         if self._settles(record):
             self._settled.add((record.case.id, record.metric, record.repeat))
-        if record.status == "ok" and record.unit == "s" and record.detail.get("flops"):
-            self._note_rate(record)
+        if record.status == "ok" and record.unit == "s" and "flops" in record.detail:
+            of_family = self._seen.setdefault(record.case.family, {})
+            of_family[record.detail["flops"]] = median(record.values)
 
     def has(self, record: Record) -> bool:
         """Whether this very measurement is settled already."""
@@ -39,18 +39,20 @@ class Ledger:
             return False
         return any((case.id, name, repeat) not in self._settled for name in module.QUANTITIES)
 
-    def _note_rate(self, record: Record) -> None:
-        """The longest case of a family tells best how fast a longer one will be."""
-        family, tokens = record.case.family, record.case.shape.seq_len
-        if tokens >= self._longest.get(family, 0):
-            self._longest[family] = tokens
-            self.rates[family] = median(record.values) / record.detail["flops"]
+    def seen(self, cases: Iterable[Case]) -> dict[str, list[tuple[int, float]]]:
+        """(FLOPs, seconds of a call) of the families of `cases` at other lengths, fewest first."""
+        families = {case.family for case in cases}
+        return {family: sorted(self._seen.get(family, {}).items()) for family in families}
 
     def _settles(self, record: Record) -> bool:
-        """Errors are tried again, and what was skipped under a smaller budget than today's."""
+        """Errors are tried again, and what was skipped under a smaller budget than today's.
+
+        What the suite's time did not reach is settled too: a second run measures nothing, unless
+        it is given more time.
+        """
         if record.status != "skipped":
             return record.status != "error"
         limits: Mapping[str, float] = self._budget.model_dump()
         kind = record.detail.get("budget", "")
         given = record.detail.get("fraction" if kind == "memory_fraction" else "limit", 0)
-        return kind in ("memory_fraction", "case_seconds") and bool(limits[kind] <= given)
+        return kind in limits and bool(limits[kind] <= given)

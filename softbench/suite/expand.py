@@ -86,9 +86,10 @@ def _mechanism(name: str, given: dict[str, Any], level: str) -> tuple[str, str, 
     """One variant with its defaults filled in. The mechanism's Params say what is allowed."""
     module = plugins.load("attention", name)
     backend = given["backend"]
-    if not hasattr(module, "BACKENDS"):
-        raise SuiteError(f"attention.{name} defines no BACKENDS; see `softbench check {name}`")
-    if backend not in module.BACKENDS:
+    for needed in ("BACKENDS", "Params"):
+        if not hasattr(module, needed):
+            raise SuiteError(f"attention.{name} defines no {needed}; see `softbench check {name}`")
+    if not isinstance(backend, str) or backend not in module.BACKENDS:
         near = did_you_mean(backend, module.BACKENDS)
         raise SuiteError(f"attention.{name}: no backend {backend!r}; {near}")
     own = {key: value for key, value in given.items() if key != "backend"}

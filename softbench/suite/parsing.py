@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from softbench import plugins
 from softbench.plugins import did_you_mean
@@ -61,13 +63,11 @@ def _refuse_models(raw: dict[str, Any], where: str) -> None:
 
 def explain(error: ValidationError) -> str:
     """The first thing wrong, in one line: where, which value, which rule, the nearest name."""
-    first = error.errors()[0]
+    first = _first(error)
     path = [part for part in first["loc"] if isinstance(part, str) and not _is_machinery(part)]
     value = first["input"]
     if first["type"] == "extra_forbidden":
-        holder = ShapeAxes if path[0] == "shape" else Budget if path[0] == "budget" else Suite
-        options = [field for field in holder.model_fields if field != "name"]
-        return f"unknown key {'.'.join(path)!r}; {did_you_mean(path[-1], options)}"
+        return f"unknown key {'.'.join(path)!r}; {did_you_mean(path[-1], _beside(path))}"
     if first["type"] == "missing":
         return f"the key {'.'.join(path)!r} is missing"
     if first["type"] == "value_error":
@@ -83,9 +83,23 @@ def explain(error: ValidationError) -> str:
     return f"{'.'.join(path)}: {value!r} is refused: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
+def _first(error: ValidationError) -> ErrorDetails:
+    """What to say first: that a key is missing comes after all else, it may be mistyped."""
+    return min(error.errors(), key=lambda one: one["type"] == "missing")
+
+
+def _beside(path: Sequence[str]) -> list[str]:
+    """The keys that may stand where `path` does; at the top also those that belong deeper."""
+    inner = {"shape": list(ShapeAxes.model_fields), "budget": list(Budget.model_fields)}
+    if len(path) > 1 and path[0] in inner:
+        return inner[path[0]]
+    deeper = [f"{room}.{key}" for room, keys in inner.items() for key in keys]
+    return [*(key for key in Suite.model_fields if key != "name"), *deeper]
+
+
 def _literals(error: ValidationError) -> list[str]:
     """The words that may stand where the first error is; none if anything else may too."""
-    first = error.errors()[0]
+    first = _first(error)
     alike = [one for one in error.errors() if one["input"] is first["input"]]
     if isinstance(first["input"], list | dict) or first["type"] != "literal_error":
         return []

@@ -12,7 +12,7 @@ from softbench.plugins import did_you_mean
 from softbench.protocol import Fraction, Seconds
 
 T = TypeVar("T")
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 def _as_axis(given: Any) -> Any:

@@ -5,7 +5,7 @@ standard input and answers in JSON lines on its standard output:
 
     {"protocol": …, "plugins": [[path, hash], …]}           → {"event": "hello", "environment": …}
     {"cases": …, "metrics": …, "repeat": …, "budget": …,
-     "rates": {family: seconds per FLOP}}                   → {"event": "measured", …} …
+     "seen": {family: [[FLOPs, seconds], …]}}               → {"event": "measured", …} …
                                                               {"event": "done"}
 
 When its standard input closes (the driver is gone, however it went) it exits; on Linux also while a
@@ -57,16 +57,17 @@ def main() -> None:
     _prepare(protocol, greeting["plugins"])
     machine = environment.read(protocol.threads).model_dump(mode="json")
     _answer(answers, {"event": "hello", "environment": machine})
-    from softbench.worker.budget import gemm_rate
+    from softbench.worker.machine import gemm_rate
     from softbench.worker.measuring import Task, measure_block
 
-    rates: dict[str, float] = {}
+    gemm: dict[str, float] = {}
     for given in tasks:
         cases = [Case.model_validate_json(json.dumps(case)) for case in given.pop("cases")]
-        if not rates:
-            rates["gemm"] = gemm_rate(cases[0].device)
-        given["rates"] |= rates
-        for measured in measure_block(Task(cases=cases, protocol=protocol, **given), doing.enter):
+        device = cases[0].device
+        if device not in gemm:
+            gemm[device] = gemm_rate(device)
+        task = Task(cases=cases, protocol=protocol, gemm=gemm[device], **given)
+        for measured in measure_block(task, doing.enter):
             _answer(answers, {"event": "measured", **measured})
         _answer(answers, {"event": "done"})
 

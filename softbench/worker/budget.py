@@ -1,26 +1,28 @@
 """What a case will cost, told before it runs, and the refusal of what costs too much.
 
-Memory is followed on meta tensors; time is FLOPs over the rate that the case's family (all but
-its length) reached at shorter lengths, or over this machine's matrix-product rate where nothing
-is known yet: a lower bound, so that nothing is skipped which might have fitted.
+Memory is followed on meta tensors. Time is what the case's family (all but its length) took at
+other lengths, carried on along the slope between the two longest of them; where fewer are known,
+along this machine's rate for matrix products, which is the least that a FLOP can take.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
-
-import psutil
-import torch
 
 from softbench.case import Case
 from softbench.metrics import flops, predicted_peak_memory
+from softbench.metrics._meta import meta_workload
+from softbench.worker.machine import free_memory
 
-# Warm-up and sample of the latency, warm-up and sample of the memory: fewer tell nothing.
-FEWEST_CALLS = 4
+# For the latency a first call that is looked at, a warm-up and a sample; for the memory a first
+# call and the one that is followed. Fewer tell nothing.
+FEWEST_CALLS = 5
+
+Seen = Mapping[str, Sequence[tuple[int, float]]]  # family to (FLOPs, seconds), fewest first
 
 
 class Skipped(Exception):  # noqa: N818 - a finding, not an error
@@ -33,7 +35,10 @@ class Skipped(Exception):  # noqa: N818 - a finding, not an error
 
 @dataclass(frozen=True)
 class Cost:
-    """One call of a case as predicted: FLOPs, bytes above its inputs, bytes held, seconds."""
+    """One call of a case as predicted: FLOPs, bytes it adds, bytes of inputs and weights, seconds.
+
+    `held_bytes` counts gradients too where there are any: they stay between two turns.
+    """
 
     flops: int
     bytes: int
@@ -41,20 +46,30 @@ class Cost:
     seconds: float
 
 
-def predict(case: Case, rates: Mapping[str, float]) -> Cost:
-    """What one call of the case costs. Raises Unsupported where the mechanism does."""
+def predict(case: Case, seen: Seen, gemm: float) -> Cost:
+    """What one call of the case costs; `gemm` in seconds a FLOP. Raises Unsupported."""
     operations = sum(flops.closed_form(case).values())
-    rate = max(rates.get(case.family, 0.0), rates.get("gemm", 0.0))
-    shape = case.shape
-    tokens = shape.batch_size * shape.num_heads * shape.seq_len * shape.head_dim
-    tensors = 3 if case.level == "operator" else 1
-    item = torch.empty((), dtype=getattr(torch, case.dtype), device="meta").element_size()
     return Cost(
         flops=operations,
         bytes=predicted_peak_memory.predict(case),
-        held_bytes=tokens * tensors * item,
-        seconds=operations * rate,
+        held_bytes=_held_bytes(case),
+        seconds=seconds_of(operations, seen.get(case.family, ()), gemm),
     )
+
+
+def seconds_of(operations: int, seen: Sequence[tuple[int, float]], gemm: float) -> float:
+    """Seconds of a call of so many FLOPs, from (FLOPs, seconds) of its family, fewest first."""
+    if not seen:
+        return operations * gemm
+    if operations <= seen[0][0]:
+        return seen[0][1]
+    for (fewer, shorter), (more, longer) in pairwise(seen):
+        if operations <= more:
+            return shorter + (operations - fewer) * (longer - shorter) / (more - fewer)
+    more, longer = seen[-1]
+    fewer, shorter = seen[-2] if len(seen) > 1 else (0, longer)
+    slope = (longer - shorter) / (more - fewer)
+    return longer + (operations - more) * (slope if slope > 0 else gemm)
 
 
 def refuse(
@@ -64,8 +79,7 @@ def refuse(
 
     seconds_besides: what the metric computes for it besides calling it.
     """
-    fraction = budget["memory_fraction"]
-    limit = fraction * _free_memory(device)
+    fraction, limit = budget["memory_fraction"], memory_limit(budget, device)
     needed = cost.bytes + cost.held_bytes
     if needed > limit:
         raise Skipped(
@@ -82,21 +96,32 @@ def refuse(
         )
 
 
-def gemm_rate(device: str) -> float:
-    """Seconds per FLOP of a 1024-wide float32 matrix product on `device`, best of five."""
-    size = 1024
-    square = torch.full((size, size), 0.5, device=device)
-    best = math.inf
-    for _ in range(5):
-        start = time.perf_counter()
-        square @ square
-        if device.startswith("cuda"):
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return best / (2 * size**3)
+def memory_limit(budget: Mapping[str, float], device: str) -> float:
+    """Bytes that a case on `device` may use now."""
+    return budget["memory_fraction"] * free_memory(device)
 
 
-def _free_memory(device: str) -> float:
-    if device.startswith("cuda"):
-        return float(torch.cuda.mem_get_info(device)[0])
-    return float(psutil.virtual_memory().available) if device == "cpu" else math.inf
+def side_by_side(
+    cases: Sequence[Case], costs: Mapping[str, Cost], limit: float
+) -> list[list[Case]]:
+    """The cases in groups that fit into memory together, each with the call of its largest."""
+    groups: list[list[Case]] = []
+    for case in cases:
+        together = [*groups[-1], case] if groups else []
+        mine = [costs[one.id] for one in together]
+        if mine and sum(c.held_bytes for c in mine) + max(c.bytes for c in mine) <= limit:
+            groups[-1].append(case)
+        else:
+            groups.append([case])
+    return groups
+
+
+def _held_bytes(case: Case) -> int:
+    workload = meta_workload(case)
+    differentiated = sum(
+        tensor.nbytes for tensor in (*workload.inputs, *workload.module.parameters())
+    )
+    buffers = sum(tensor.nbytes for tensor in workload.module.buffers())
+    if workload.cotangent is None:
+        return differentiated + buffers
+    return 2 * differentiated + buffers + workload.cotangent.nbytes

@@ -19,8 +19,17 @@ import torch
 
 from softbench import plugins
 from softbench.case import Case, Measurement, Unsupported, content_hash
+from softbench.metrics._meta import meta_workload
 from softbench.protocol import Protocol
-from softbench.worker.budget import Cost, Skipped, predict, refuse
+from softbench.worker.budget import (
+    Cost,
+    Seen,
+    Skipped,
+    memory_limit,
+    predict,
+    refuse,
+    side_by_side,
+)
 from softbench.workload import build
 
 Enter = Callable[[str, str], None]
@@ -31,14 +40,16 @@ Outcome = Mapping[str, Measurement | Unsupported] | Exception
 class Task:
     """What a driver asks for: cases of one block, the metrics each still lacks, what it may cost.
 
-    rates: seconds per FLOP that were seen, by family of cases; "gemm" is this machine's best.
+    seen: (FLOPs, seconds) of each family of cases at other lengths; gemm: seconds per FLOP of a
+    matrix product here.
     """
 
     cases: Sequence[Case]
     metrics: Mapping[str, Sequence[str]]
     repeat: int
     budget: Mapping[str, float]
-    rates: Mapping[str, float]
+    seen: Seen
+    gemm: float
     protocol: Protocol
 
 
@@ -47,25 +58,38 @@ def measure_block(task: Task, enter: Enter) -> Iterator[dict[str, Any]]:
     costs: dict[str, Cost] = {}
     for name in dict.fromkeys(name for names in task.metrics.values() for name in names):
         module = plugins.load("metrics", name)
+        runs = _runs(module)
         allowed = []
         for case in (case for case in task.cases if name in task.metrics[case.id]):
             enter(case.id, name)
             try:
-                if module.REPEATED or hasattr(module, "work"):
-                    costs[case.id] = costs.get(case.id) or predict(case, task.rates)
+                if runs:
+                    costs[case.id] = costs.get(case.id) or predict(case, task.seen, task.gemm)
                     besides = _seconds_besides(module, case, task)
                     refuse(costs[case.id], task.budget, case.device, besides)
                 allowed.append(case)
             except Exception as refusal:  # whatever a mechanism raises is an answer about its case
                 yield from _answers(case, name, module, refusal, costs.get(case.id))
-        for case, outcome in _outcomes(allowed, name, module, task, enter):
-            yield from _answers(case, name, module, outcome, costs.get(case.id))
+        for group in _groups(allowed, costs, task) if runs else [allowed]:
+            for case, outcome in _outcomes(group, name, module, task, enter):
+                yield from _answers(case, name, module, outcome, costs.get(case.id))
+
+
+def _runs(module: ModuleType) -> bool:
+    """Whether the metric runs the case; a count needs its shapes alone, and no budget."""
+    return bool(module.REPEATED) or hasattr(module, "work")
+
+
+def _groups(cases: Sequence[Case], costs: Mapping[str, Cost], task: Task) -> list[list[Case]]:
+    """The cases that are interleaved: as many as fit into memory together."""
+    limit = memory_limit(task.budget, cases[0].device) if cases else 0.0
+    return side_by_side(cases, costs, limit)
 
 
 def _seconds_besides(module: ModuleType, case: Case, task: Task) -> float:
     """Of the metric's own work for a case, beyond calling it; at least, as `predict` has it."""
     work = float(module.work(case)) if hasattr(module, "work") else 0.0
-    return work * task.rates.get("gemm", 0.0)
+    return work * task.gemm
 
 
 def _outcomes(
@@ -78,7 +102,8 @@ def _outcomes(
     for case in cases:
         enter(case.id, name)
         try:
-            outcome: Outcome = module.measure(build(case), task.protocol)
+            workload = build(case) if _runs(module) else meta_workload(case)
+            outcome: Outcome = module.measure(workload, task.protocol)
         except Exception as error:
             outcome = _without_tensors(error)
         yield case, outcome

@@ -67,7 +67,7 @@ def test_a_worker_says_its_machine_then_measures(worker: local.LocalWorker) -> N
     assert answer(worker)["environment"]["threads"] == 1
     one = case()
     asked = {"cases": [one.model_dump(mode="json")], "metrics": {one.id: ["parameters", "flops"]}}
-    worker.send({**asked, "repeat": 0, "budget": BUDGET, "rates": {}})
+    worker.send({**asked, "repeat": 0, "budget": BUDGET, "seen": {}})
     parameters, *counts = (answer(worker) for _ in range(4))
     assert parameters["case"] == one.id
     assert (parameters["metric"], parameters["values"]) == ("parameters", [0])

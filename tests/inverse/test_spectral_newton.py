@@ -1,8 +1,8 @@
 """One eigendecomposition against the steps that it stands for: goldens, every count, both widths.
 
 Broken on purpose, each of these turned a test here red: α with 2 for 0.9·2, α with the ridge, the
-ridge left out of the eigenvalues, 2T for 2^T, one step more, no bound on the doublings, the sign of 1 - αw² lost, the
-eigenvalue 0 divided by, eigenvectors not transposed.
+ridge left out of the eigenvalues, 2T for 2^T, one step more, no bound on the
+doublings, an αw² above 1 taken as it is, the eigenvalue 0 divided by, eigenvectors not transposed.
 """
 
 from __future__ import annotations

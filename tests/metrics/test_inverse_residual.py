@@ -2,8 +2,7 @@
 
 Broken on purpose, each of these turned a test here red: the residual of X R X, the ridge left out
 of the reference, one value for all matrices, the reference in float32, NaN let through, a singular
-matrix compared with its own round-off, soft's X after one step more, Nyströmformer's start of the
-other kind.
+matrix compared with its own round-off.
 """
 
 from __future__ import annotations

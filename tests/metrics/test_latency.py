@@ -98,12 +98,24 @@ def test_gradients_do_not_add_up() -> None:
     case = make("soft", mode="forward_backward", level="layer", seq_len=49)
     once, timed = build(case), build(case)
     once.step()
+    expected = once.inputs[0].grad
+    assert expected is not None
+    seen: list[bool] = []
+    timed.inputs[0].register_post_accumulate_grad_hook(
+        lambda tensor: seen.append(tensor.grad is not None and torch.equal(tensor.grad, expected))
+    )
     generator = latency.measure(timed, Protocol(sample_seconds=60, target_width=1e-9))
     for _ in range(3):
         next(generator)
-    assert timed.inputs[0].grad is not None
-    assert once.inputs[0].grad is not None
-    assert torch.equal(timed.inputs[0].grad, once.inputs[0].grad)
+    assert len(seen) > 3
+    assert all(seen)
+
+
+def test_no_gradient_waits_for_the_next_turn() -> None:
+    workload = build(make("soft", mode="forward_backward", level="layer", seq_len=49))
+    next(latency.measure(workload, QUICK))
+    tensors = (*workload.inputs, *workload.module.parameters())
+    assert all(tensor.grad is None for tensor in tensors)
 
 
 @pytest.mark.parametrize("was_on", [True, False])
@@ -218,6 +230,9 @@ class FakeCuda:
     def __init__(self, device_ms: float) -> None:
         self.now, self.device_ms = 0.0, device_ms
         self.waits = 0
+
+    def clear_gradients(self) -> None:
+        assert self.waits >= 2
 
     def event(self) -> Any:
         cuda = self

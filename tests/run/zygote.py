@@ -126,7 +126,8 @@ def _load() -> None:
     shape = Shape(seq_len=16)
     plain = {"backend": "eager", "inputs": "normal", "dtype": "float32", "mode": "forward"}
     rest = {"device": "cpu", "compile": False, "seed": 0, "params": {}, "shape": shape}
-    predict(Case.model_validate({"level": "operator", "attention": "softmax", **plain, **rest}), {})
+    case = Case.model_validate({"level": "operator", "attention": "softmax", **plain, **rest})
+    predict(case, {}, 0.0)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ noisy = st.lists(st.lists(st.floats(0.9, 1.1), min_size=1, max_size=4), min_size
 def test_two_identical_methods_never_cross(same: Sequence[Estimate]) -> None:
     for better in ("lower", "higher"):
         pairs = {n: (one, one) for n, one in zip(LENGTHS, same, strict=False)}
-        found = crossover(pairs, better)  # type: ignore[arg-type]
+        found = crossover(pairs, better)
         assert found.kind in ("not_within", "undetermined")
         assert found.until is None
         assert found.wins == ()

@@ -30,6 +30,14 @@ def make(seq_len: int = 16) -> Case:
     )  # fmt: skip
 
 
+def asked(case: Case, metric: str, gemm: float) -> list[dict[str, Any]]:
+    task = Task(
+        cases=[case], metrics={case.id: [metric]}, repeat=0, budget=BUDGET, seen={}, gemm=gemm,
+        protocol=Protocol(),
+    )  # fmt: skip
+    return list(measure_block(task, lambda case, metric: None))
+
+
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str, Any]]]:
     """Answers by quantity to a stand-in metric of two quantities, with what it defines besides."""
@@ -43,8 +51,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str
     def ask(**defined: Any) -> dict[str, dict[str, Any]]:
         module.__dict__.update(QUANTITIES=quantities, REPEATED=False, **defined)
         case = make()
-        task = Task([case], {case.id: ["stand_in"]}, 0, BUDGET, {"gemm": 1e-9}, Protocol())
-        found = list(measure_block(task, lambda case, metric: None))
+        found = asked(case, "stand_in", gemm=1e-9)
         assert len(found) == 2
         return {answer["metric"]: answer for answer in found}
 
@@ -86,7 +93,6 @@ def test_a_count_is_never_refused(answers: Any) -> None:
 
 def test_a_reference_of_fifty_thousand_tokens_is_skipped() -> None:
     case = make(seq_len=50176)
-    task = Task([case], {case.id: ["approximation_error"]}, 0, BUDGET, {"gemm": 1e-11}, Protocol())
-    found = list(measure_block(task, lambda case, metric: None))
+    found = asked(case, "approximation_error", gemm=1e-11)
     assert [answer["metric"] for answer in found] == list(approximation_error.QUANTITIES)
     assert {answer["status"] for answer in found} == {"skipped"}

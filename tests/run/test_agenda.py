@@ -1,0 +1,127 @@
+"""The order of a run, what its time affords, and what earlier measurements say of later ones.
+
+Mutants seen red: skipped blocks remembered as done, tokens ignored in the estimate, counts refused
+for lack of time, repeats innermost, the ledger learning nothing, skips that never settle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from softbench.case import Case, Record, Shape
+from softbench.run import agenda as room
+from softbench.run.agenda import Agenda
+from softbench.run.ledger import Ledger
+from softbench.suite import Budget
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(room, "time", clock)
+    return clock
+
+
+def make(tokens: int, **fields: Any) -> Case:
+    plain: dict[str, Any] = {
+        "level": "operator", "attention": "softmax", "params": {}, "inputs": "normal",
+        "dtype": "float32", "device": "cpu", "mode": "forward", "compile": False, "seed": 0,
+        "backend": "eager",
+    }  # fmt: skip
+    return Case(shape=Shape(seq_len=tokens), **{**plain, **fields})
+
+
+def record(case: Case, **fields: Any) -> Record:
+    plain: dict[str, Any] = {
+        "metric": "latency", "unit": "s", "better": "lower", "repeat": 0, "values": [2.0],
+        "status": "ok", "reason": None, "detail": {"flops": 10}, "environment": "e",
+        "protocol": "p", "invocation": "i",
+    }  # fmt: skip
+    return Record(case=case, **{**plain, **fields})
+
+
+def agenda(*cases: Case, repeats: int = 2, seconds: float = 100) -> Agenda:
+    return Agenda(cases, ["latency", "flops"], repeats, Ledger([], Budget()), seconds)
+
+
+def test_counts_come_first_then_every_case_once_before_any_twice(clock: Clock) -> None:
+    items = list(agenda(make(16), make(32)))
+    assert [(item.counts, item.repeat, item.tokens) for item in items] == [
+        (True, 0, 16), (True, 0, 32), (False, 0, 16), (False, 0, 32), (False, 1, 16), (False, 1, 32)
+    ]  # fmt: skip
+    assert [set(*item.todo.values()) for item in items[:3]] == [{"flops"}, {"flops"}, {"latency"}]
+
+
+def test_a_block_is_expected_to_take_what_it_took_or_what_its_tokens_say(clock: Clock) -> None:
+    plan = agenda(make(16), make(64), repeats=2, seconds=17)
+    *_, first, second, again, last = plan
+    plan = agenda(make(16), make(64), repeats=2, seconds=17)
+    afforded = []
+    for item in plan:
+        afforded.append(plan.affords(item))
+        if item.name == first.name and item.repeat == 0:
+            clock.now += 2
+            plan.done(item)
+    # 2 s for 16 tokens are 8 s for 64: those fit into 15 s, not into 7 after a repeat.
+    assert afforded == [True] * 6
+    assert (second.tokens, again.repeat, last.repeat) == (64, 1, 1)
+    clock.now = 10.0
+    assert not plan.affords(second)
+    assert plan.affords(first)
+
+
+def test_what_was_skipped_took_no_time_to_learn_from(clock: Clock) -> None:
+    plan = agenda(make(16), make(32), repeats=1, seconds=5)
+    _, _, first, second = plan
+    for item in plan:
+        if item.name == first.name:
+            clock.now += 4
+            plan.done(item)
+    assert not plan.affords(second)
+    assert plan.seconds_left() == 0
+
+
+def test_counts_need_no_budget(clock: Clock) -> None:
+    plan = agenda(make(16), seconds=-1)
+    assert [plan.affords(item) for item in plan] == [True, False, False]
+
+
+def test_the_ledger_tells_what_a_family_took() -> None:
+    short, long, other = make(16), make(32), make(16, backend="sdpa")
+    ledger = Ledger(
+        [record(long, values=[5.0, 7.0, 9.0], detail={"flops": 40}), record(short), record(other)],
+        Budget(),
+    )
+    assert ledger.seen([make(64)]) == {long.family: [(10, 2.0), (40, 7.0)]}
+
+
+@pytest.mark.parametrize(
+    ("budget", "limit", "settled"),
+    [
+        ({"case_seconds": 20}, 20, True),
+        ({"case_seconds": 20}, 19, False),
+        ({"suite_seconds": 600}, 600, True),
+        ({"suite_seconds": 600}, 599, False),
+    ],
+)
+def test_a_skip_settles_until_its_budget_grows(
+    budget: dict[str, float], limit: float, settled: bool
+) -> None:
+    case = make(16)
+    skip = record(
+        case, values=[], status="skipped", reason="too long",
+        detail={"budget": next(iter(budget)), "limit": limit},
+    )  # fmt: skip
+    assert Ledger([skip], Budget.model_validate(budget)).lacks(case, "latency", 0) is not settled
