@@ -26,7 +26,7 @@ class Protocol(Value):
     warmup_agreement: Annotated[
         Fraction, Field(description="warm-up ends when two stretches differ by less")
     ] = 0.05
-    sample_seconds: Annotated[Seconds, Field(description="timed seconds a case may use")] = 0.5
+    sample_seconds: Annotated[Seconds, Field(description="timed seconds a case may use")] = 0.3
     slow_seconds: Annotated[
         Seconds, Field(description="timed seconds that a slow case may use to reach three calls")
     ] = 3.0

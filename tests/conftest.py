@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -20,7 +20,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 Golden = Callable[[str, str], dict[str, Tensor]]
 ShapeChecker = Callable[[], AbstractContextManager[list[str]]]
 OperatorRecorder = Callable[[], AbstractContextManager[list[tuple[str, Any]]]]
-CHECKED_ROOMS = ("softbench/attention/", "softbench/inverse/")
+# The rooms whose locals are looked at, by the tests that call them. The metrics' tests leave the
+# mechanisms out: a metric gives their `exact` a few rows of queries, which are called N there.
+CHECKED_ROOMS = {
+    "tests/attention/": ("attention", "inverse", "kernels"),
+    "tests/inverse/": ("attention", "inverse", "kernels"),
+    "tests/metrics/": ("metrics", "workload", "inverse"),
+    "tests/test_workload": ("workload", "attention", "inverse"),
+    "tests/test_contract": ("contract", "workload", "metrics", "inverse"),
+}
+# Clocks are left alone: what looks at every return takes time of its own.
+UNCHECKED_TESTS = ("test_latency.py",)
 
 
 @pytest.fixture
@@ -54,16 +64,18 @@ def golden_meta() -> Callable[[str], Any]:
 @pytest.fixture
 def checked_shapes() -> ShapeChecker:
     """A context that lists every local of the mechanisms that is not shaped as its name says."""
-    return _checked_shapes
+    return lambda: _checked_shapes(CHECKED_ROOMS["tests/attention/"])
 
 
 @pytest.fixture(autouse=True)
 def _shape_suffixes_hold(request: pytest.FixtureRequest) -> Iterator[None]:
-    """In tests of mechanisms and solvers, shape suffixes are held at run time."""
-    if request.path.parent.name not in ("attention", "inverse"):
+    """Shape suffixes are held at run time where tests call what uses them."""
+    path = request.path.as_posix()
+    rooms = [rooms for tests, rooms in CHECKED_ROOMS.items() if tests in path]
+    if not rooms or request.path.name in UNCHECKED_TESTS:
         yield
         return
-    with _checked_shapes() as broken:
+    with _checked_shapes(rooms[0]) as broken:
         yield
     assert not broken, "\n".join(broken)
 
@@ -91,12 +103,13 @@ def _recorded_operators() -> Iterator[list[tuple[str, Any]]]:
 
 
 @contextmanager
-def _checked_shapes() -> Iterator[list[str]]:
+def _checked_shapes(rooms: Sequence[str]) -> Iterator[list[str]]:
     broken: list[str] = []
+    folders = [f"softbench/{room}/" for room in rooms]
 
     def on_event(frame: FrameType, event: str, _: Any) -> None:
         filename = frame.f_code.co_filename
-        if event == "return" and any(room in filename for room in CHECKED_ROOMS):
+        if event == "return" and any(folder in filename for folder in folders):
             broken.extend(_misnamed(frame))
 
     before = sys.getprofile()

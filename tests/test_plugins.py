@@ -2,9 +2,12 @@
 
 Mutants seen red: underscore files listed, "did you mean" in exact case only, a taken name or a
 failing file let in, what failed left behind, the room told by one name only, docstrings read in
-the locale's encoding, a file adopted twice executed twice.
+the locale's encoding, a file adopted twice executed twice; a fault of syntax, of import or a
+`sys.exit` in a room's folder let through, "line None" for a file with NUL bytes, dotted options
+near as a whole only.
 """
 
+import importlib
 import os
 import subprocess
 import sys
@@ -85,6 +88,13 @@ def test_did_you_mean(name: object, clause: str) -> None:
     assert plugins.did_you_mean(name, ["softmax", "soft", "linformer"]) == clause
 
 
+def test_an_option_with_dots_is_as_near_as_its_last_part() -> None:
+    options = ["seed", "shape.seq_len", "budget.case_seconds"]
+    assert plugins.did_you_mean("seqlen", options) == "did you mean 'shape.seq_len'?"
+    assert plugins.did_you_mean("shape.seqlen", options) == "did you mean 'shape.seq_len'?"
+    assert plugins.did_you_mean("@", options) == "known: budget.case_seconds, seed, shape.seq_len"
+
+
 @pytest.mark.parametrize("room", plugins.ROOMS)
 def test_a_file_is_adopted_into_the_room_whose_contract_it_has(room: str, tmp_path: Path) -> None:
     path = tmp_path / f"given_{room}.py"
@@ -122,6 +132,8 @@ def test_a_file_of_the_folder_is_a_member_before_it_is_loaded(
         ("given.py", "", "not a plugin; for .* it lacks"),
         ("given.py", "x = 1\ny = = 2\n", "line 2: invalid syntax"),
         ("given.py", "x = '\xff'\n", "utf-8"),
+        ("given.py", INVERSE + "\0", "given.py: [^:]*: source code string cannot contain null"),
+        ("given.py", "x = " + "(" * 5000, "too many nested parentheses"),
         ("given.py", INVERSE + "import no_such_module\n", "ModuleNotFoundError: No module named"),
         ("given.py", INVERSE + "1 / 0\n", "ZeroDivisionError: division by zero"),
         ("_given.py", INVERSE, "must be a Python name without leading underscore"),
@@ -171,6 +183,58 @@ def test_an_installed_plugin_is_listed_and_loaded(monkeypatch: pytest.MonkeyPatc
     assert "given_solver" in plugins.names("inverse")
     assert "given_solver" not in plugins.names("attention")
     assert plugins.load("inverse", "given_solver").__name__ == "json"
+
+
+@pytest.fixture
+def dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file, still to be written, that stands in the folder of solvers."""
+    path = tmp_path / "given_solver.py"
+    package = importlib.import_module("softbench.inverse")
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    folder = plugins._folder
+    monkeypatch.setattr(
+        plugins,
+        "_folder",
+        lambda room: folder(room) | ({path.stem: path} if room == "inverse" else {}),
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("x = 1\ny = = 2\n", "given_solver.py, line 2: invalid syntax"),
+        ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("1 / 0\n", "ZeroDivisionError: division by zero"),
+        ("raise ValueError('two\\nlines')\n", "ValueError: two lines"),
+        ("raise SystemExit('gone')\n", "SystemExit: gone"),
+    ],
+)
+def test_a_broken_file_of_a_folder_is_named_with_its_reason(
+    source: str, why: str, dropped: Path
+) -> None:
+    dropped.write_text(source)
+    with pytest.raises(plugins.BrokenPluginError) as error:
+        plugins.load("inverse", dropped.stem)
+    assert str(error.value) == f"inverse 'given_solver' is broken: {why}"
+    assert plugins.load("inverse", "newton")
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [(b"y = = 2\n", "line 1: invalid syntax"), (b"x = 1\0", "null bytes"), (b"'\xff'", "utf-8")],
+)
+def test_the_summary_of_no_python_is_its_fault(source: bytes, why: str, dropped: Path) -> None:
+    dropped.write_bytes(source)
+    with pytest.raises(
+        plugins.BrokenPluginError, match=f"inverse 'given_solver' is broken: .*{why}"
+    ):
+        plugins.summary("inverse", dropped.stem)
+
+
+def test_a_summary_needs_no_import(dropped: Path) -> None:
+    dropped.write_text('"""A solver."""\nimport no_such_module\n')
+    assert plugins.summary("inverse", dropped.stem) == "A solver."
 
 
 def test_the_hash_of_a_file_changes_with_it(given: Path) -> None:

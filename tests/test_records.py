@@ -2,7 +2,8 @@
 
 Mutants seen red: a line without its newline taken as whole, an edited value accepted, `repair`
 dropping what it should set aside, the lock left out, the first record of a key kept instead of the
-last, csv values rounded.
+last, csv values rounded; on a full disk, the part of a line left in the file, an error of the
+system let through, a rest that is never written; a column of the csv left out.
 """
 
 import csv
@@ -30,6 +31,26 @@ from softbench.records import Store
 with Store(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
+"""
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from softbench.case import Record
+from softbench.records import RecordsError, Store, repair
+folder, action, room = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+with Store(folder) as store:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    try:
+        if action == "append":
+            store.append(Record.model_validate_json(sys.stdin.read()))
+        elif action == "append_invocation":
+            store.append_invocation({"id": "x" * 300})
+        else:
+            repair(folder)
+    except RecordsError as error:
+        print(error)
 """
 
 
@@ -198,6 +219,61 @@ def test_the_folder_of_another_run_is_refused_until_that_run_is_gone(tmp_path: P
     assert len(records.read(tmp_path)) == 1
 
 
+def said_on_a_full_disk(folder: Path, action: str, room: int) -> str:
+    """What `action` says where a file may hold `room` bytes; the system writes what fits."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(folder), action, str(room)],
+        input=json.dumps(record(3).model_dump(mode="json", by_alias=True)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_full_disk_leaves_the_records_as_they_were(tmp_path: Path, three: list[Record]) -> None:
+    before = (tmp_path / FILE).read_bytes()
+    told = said_on_a_full_disk(tmp_path, "append", len(before) + 100)
+    assert told == f"cannot write {tmp_path / FILE}: File too large; what it held before is kept\n"
+    assert (tmp_path / FILE).read_bytes() == before
+    assert said_on_a_full_disk(tmp_path, "append", 2 * len(before)) == ""
+    assert records.read(tmp_path) == [*three, record(3)]
+
+
+def test_a_full_disk_leaves_the_invocations_as_they_were(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.append_invocation({"id": "first"})
+    path = tmp_path / "invocations.jsonl"
+    assert f"cannot write {path}: " in said_on_a_full_disk(tmp_path, "append_invocation", 100)
+    assert path.read_bytes() == b'{"id":"first"}\n'
+
+
+def test_a_full_disk_stops_a_repair_and_nothing_is_lost(
+    tmp_path: Path, three: list[Record]
+) -> None:
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b"garbage\n")
+    before = (tmp_path / FILE).read_bytes()
+    assert "cannot write" in said_on_a_full_disk(tmp_path, "repair", 100)
+    assert (tmp_path / FILE).read_bytes() == before
+    assert records.repair(tmp_path) == 1
+    assert records.read(tmp_path) == three
+
+
+def test_what_the_system_writes_in_parts_is_written_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(io.FileIO):
+        def write(self, content: Any) -> int:
+            return super().write(content[:100])
+
+    with Store(tmp_path) as store:
+        monkeypatch.setattr(Path, "open", lambda path, mode, buffering: Slow(path, mode))
+        store.append(record())
+    monkeypatch.undo()
+    assert records.read(tmp_path) == [record()]
+
+
 def test_a_store_that_is_closed_lets_the_folder_go(tmp_path: Path) -> None:
     with Store(tmp_path), pytest.raises(RecordsError, match="another run holds"):
         Store(tmp_path)
@@ -257,6 +333,17 @@ def test_csv_has_a_row_for_every_raw_value_exactly() -> None:
     assert rows[2]["value"] == "12345678901234567"
     assert json.loads(rows[0]["params"]) == {"a": [0.1, None, "x"], "b": 1}
     assert (rows[0]["seq_len"], rows[0]["unit"], rows[0]["better"]) == ("16", "s", "lower")
+
+
+def test_csv_has_all_that_tells_two_records_apart() -> None:
+    one = record()
+    [row] = csv.DictReader(io.StringIO(exported("csv", one)))
+    case = one.case.model_dump(mode="json")
+    told = {"case_id": one.case.id, "params": row["params"], "value": "0.1", "sample": "0"}
+    for held in (case, case["shape"], one.model_dump(mode="json", exclude={"version", "detail"})):
+        told |= {key: "" if held[key] is None else str(held[key]) for key in held.keys() - told}
+    left_out = {"case", "shape", "model", "task", "values"}
+    assert row == {key: value for key, value in told.items() if key not in left_out}
 
 
 def test_csv_has_a_row_for_what_was_not_measured_too() -> None:

@@ -94,7 +94,7 @@ def _write_whole(file: FileIO, content: bytes) -> None:
         written = 0
         while written < len(content):
             written += file.write(content[written:])
-    except OSError:
+    except BaseException:  # a Ctrl-C between the two writes too
         file.truncate(size)
         raise
 

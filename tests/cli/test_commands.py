@@ -6,8 +6,8 @@ Mutant seen red: records written after --repair going into the file that it had 
 import csv
 import io
 import json
-import subprocess
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path

@@ -101,7 +101,7 @@ def test_gradients_do_not_add_up() -> None:
     expected = once.inputs[0].grad
     assert expected is not None
     seen: list[bool] = []
-    timed.inputs[0].register_post_accumulate_grad_hook(
+    timed.inputs[0].register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
         lambda tensor: seen.append(tensor.grad is not None and torch.equal(tensor.grad, expected))
     )
     generator = latency.measure(timed, Protocol(sample_seconds=60, target_width=1e-9))

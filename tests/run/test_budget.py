@@ -18,7 +18,7 @@ def test_a_case_over_its_budget_is_skipped_until_that_grows(bench: Bench, budget
     bench.suite(metrics=METRICS)
     small = f"budget.{budget}=0.000000001"
     assert bench.run("--set", small).code == 0
-    latency, memory, parameters = bench.records()
+    parameters, latency, memory = bench.records()
     assert parameters.status == "ok"
     for record in (latency, memory):
         assert record.status == "skipped"

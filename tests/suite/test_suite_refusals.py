@@ -1,7 +1,8 @@
 """Every suite that cannot be run is refused in one line: the key, its value, the rule.
 
 Mutants seen red: a tag let through, an alias let through, keys standing twice, the size of a file
-unlimited, `zip` values unchecked, metrics named twice, the nearest name left out of a message.
+unlimited, `zip` values unchecked, metrics named twice, the nearest name left out of a message, a
+missing key told before the mistyped one, a seed of 64 bits, a backend that is a list.
 """
 
 from pathlib import Path
@@ -64,6 +65,10 @@ def test_the_suite_that_the_others_are_made_of_is_good(tmp_path: Path) -> None:
         ("repeats: 1", "device: cdua", ["no device 'cdua'", "did you mean 'cuda'?"]),
         ("repeats: 1", "device: cuda:x", ["no device 'cuda:x'", "'cuda:0'?"]),
         ("repeats: 1", "mode: bakward", ["mode: no 'bakward'", "'forward_backward'?"]),
+        ("attention:", "atention:", ["unknown key 'atention'", "did you mean 'attention'?"]),
+        ("metrics:", "metrisc:", ["unknown key 'metrisc'", "did you mean 'metrics'?"]),
+        ("repeats: 1", "seq_len: 4", ["unknown key 'seq_len'", "did you mean 'shape.seq_len'?"]),
+        ("repeats: 1", "case_seconds: 4", ["'case_seconds'", "'budget.case_seconds'?"]),
         ("repeats: 1", "name: mine", ["unknown key 'name'", "called after its file"]),
         ("repeats: 1", "task: {name: x}", ["has no models yet"]),
         ("level: operator", "level: model", ["has no models yet"]),
@@ -82,6 +87,8 @@ def test_an_unknown_name_is_named_with_the_nearest_right_one(
         ("repeats: 1", "repeats: [1, 2]", ["repeats: a list may not stand here"]),
         ("repeats: 1", "budget: {case_seconds: [1]}", ["budget.case_seconds: a list may not"]),
         ("softmax: {}", "soft: {num_landmarks: [[9]]}", ["num_landmarks: a list may not stand"]),
+        ("softmax: {}", "softmax: {backend: [[eager]]}", ["no backend ['eager']", "'eager'?"]),
+        ("softmax: {}", "softmax: {backend: 5}", ["no backend 5", "known: "]),
         ("{softmax: {}}", "[softmax]", ["attention: a list may not stand here"]),
         ("{num_heads: 1, head_dim: 8, seq_len: 16}", "[16]", ["shape: a list may not stand"]),
         ("repeats: 1", "device: {cpu: 1}", ["device: a mapping may not stand here"]),
@@ -118,6 +125,7 @@ def test_a_list_or_mapping_stands_only_where_one_may(
         ("repeats: 1", "repeats: 0", ["repeats: 0", "greater than or equal to 1"]),
         ("repeats: 1", "repeats: true", ["repeats: True", "integer"]),
         ("repeats: 1", "seed: -1", ["seed: -1"]),
+        ("repeats: 1", f"seed: {2**63}", ["seed: 9223372036854775808", "less than"]),
         ("repeats: 1", "compile: yess", ["compile: 'yess'", "boolean"]),
         ("repeats: 1", "budget: {case_seconds: .nan}", ["case_seconds: nan", "finite"]),
         ("repeats: 1", "budget: {suite_seconds: .inf}", ["suite_seconds: inf", "finite"]),
