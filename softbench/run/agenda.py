@@ -19,7 +19,6 @@ class Item:
 
     repeat: int
     todo: Todo
-    tokens: int
     counts: bool
 
     @property
@@ -57,7 +56,7 @@ class Agenda:
         self.total = sum(len(names) for item in self._items for names in item.todo.values())
         self._ends_at = time.monotonic() + suite_seconds
         self._took: dict[str, float] = {}
-        self._latest: tuple[int, float] | None = None  # tokens and seconds of the last block
+        self._latest: float | None = None  # seconds of the last block that was measured
         self._ahead: list[Item] = []
         self._began = time.monotonic()
 
@@ -73,7 +72,7 @@ class Agenda:
         """Remember how long the item took: it was measured, not skipped."""
         self._took[item.name] = time.monotonic() - self._began
         if not item.counts:
-            self._latest = (item.tokens, self._took[item.name])
+            self._latest = self._took[item.name]
 
     def affords(self, item: Item) -> bool:
         """Whether the item, if it takes what is expected, ends within the suite's budget."""
@@ -88,13 +87,14 @@ class Agenda:
         return max(0.0, min(ahead - used, self._seconds_of_budget()))
 
     def _expected(self, item: Item) -> float:
-        """What this block took in an earlier repeat; else the last block's time, by tokens."""
-        if item.name in self._took:
-            return self._took[item.name]
-        if self._latest is None or item.counts:
+        """What this block took in an earlier repeat; else what the last one took.
+
+        That is too little for a longer block, but unknown blocks stand in the first repeat alone,
+        when there is time left.
+        """
+        if item.counts:
             return 0.0
-        tokens, seconds = self._latest
-        return seconds * max(1.0, item.tokens / tokens)
+        return self._took.get(item.name, self._latest or 0.0)
 
     def _seconds_of_budget(self) -> float:
         return self._ends_at - time.monotonic()
@@ -105,7 +105,7 @@ def _item(
 ) -> Item:
     lacking = {case.id: [m for m in metrics if ledger.lacks(case, m, repeat)] for case in block}
     todo = {id: names for id, names in lacking.items() if names}
-    return Item(repeat, todo, max(case.shape.seq_len for case in block), counts)
+    return Item(repeat, todo, counts)
 
 
 def _blocks(cases: Sequence[Case]) -> list[list[Case]]:

@@ -5,8 +5,8 @@ pass, norms counted once or with a gradient for the ones, the landmarks' own ker
 solver for one head only, recomputation left out, three projections for four, taps without the
 channels, the stride not squared; recomputation for one fused softmax alone, SOFT++'s steps counted
 forward only, one compression for Linformer's two, a gradient of W and no denominator for Performer,
-three products a step for Nyströmformer's four, a product by an operator that fvcore has no rule for,
-a product of N × N among SOFT's landmarks in the backend alone.
+three products a step for Nyströmformer's four, a product by an operator that fvcore has no rule
+for, a product of N × N among SOFT's landmarks in the backend alone.
 """
 
 from __future__ import annotations
