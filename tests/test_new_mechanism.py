@@ -28,6 +28,14 @@ repeats: 1
 metrics: [flops]
 reports: [scaling]
 """
+MEASURED = """
+shape: {batch_size: 1, num_heads: 1, head_dim: 8, seq_len: 16}
+attention: {linear_elu: {}}
+device: cpu
+repeats: 1
+mode: [forward, forward_backward]
+metrics: [latency, peak_memory]
+"""
 PROGRAM = "import sys; from softbench.cli import main; sys.argv[0] = 'softbench'; main()"
 
 
@@ -72,6 +80,22 @@ def test_one_file_is_listed_checked_run_and_plotted(
     with (file.parent / "scaling.csv").open() as table:
         (label,) = {r["label"] for r in csv.DictReader(table) if r["attention"] == "linear_elu"}
     assert label in (file.parent / "scaling.svg").read_text()
+
+
+def test_one_file_is_timed_and_weighed(installed: tuple[Path, list[str]], tmp_path: Path) -> None:
+    package, options = installed
+    (tmp_path / "new.yaml").write_text(MEASURED)
+    softbench(tmp_path, "run", "new.yaml", *options, package=package)
+    (file,) = tmp_path.rglob(records.FILE)
+    found = {(r.metric, r.case.mode): r for r in records.read(file.parent)}
+    assert {r.status for r in found.values()} == {"ok"}
+    for mode in ("forward", "forward_backward"):
+        assert min(found["latency", mode].values) > 0
+    # Features of queries and keys at least, and no more than a dozen tensors of their size.
+    (peak,) = found["peak_memory", "forward"].values
+    assert 2 * 16 * 8 * 4 <= peak <= 12 * 16 * 8 * 4
+    (peak_of_both,) = found["peak_memory", "forward_backward"].values
+    assert peak_of_both > peak
 
 
 def test_without_the_file_it_is_unknown(tmp_path: Path) -> None:

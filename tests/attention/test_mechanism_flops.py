@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 import torch
-from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -34,6 +33,7 @@ from softbench.attention._weights import register, registered
 from softbench.case import Case, Shape
 from softbench.inverse import newton
 from softbench.metrics import flops
+from softbench.metrics._fvcore import BlindError, multiply_adds
 
 # Batch, heads, sides and width all differ, so that one taken for another is seen.
 SHAPE = Shape(batch_size=2, num_heads=3, head_dim=5, grid=(12, 8))  # type: ignore[call-arg]
@@ -57,19 +57,6 @@ CASES: list[tuple[ModuleType, str, dict[str, Any]]] = [
 ]
 # fvcore takes PyTorch's attention for nothing; an inverse is told to it as SOFT's own, see below.
 SEEN_BY_FVCORE = [case for case in CASES if case[1] == "eager" and "gradient" not in case[2]]
-
-
-# What fvcore passes over: element-wise, a view, a reduction or something made of nothing.
-NO_PRODUCTS = {
-    f"aten::{name}"
-    for group in (
-        "abs add div exp gelu mul pow reciprocal rsqrt rsub square sub softmax",
-        "mT tensor_split",
-        "amax mean sum",
-        "eye new_ones",
-    )
-    for name in group.split()
-}
 
 
 def flash_forward(q: Any, k: Any, v: Any, *_: Any, **__: Any) -> int:
@@ -152,18 +139,6 @@ def test_closed_form_equals_dispatch(
     assert sum(terms.values()) == dispatched(built(mechanism, params, level, backend), level, mode)
 
 
-def newton_macs(inputs: list[Any], outputs: list[Any]) -> int:
-    """fvcore sees a custom function as one operator: its count is the solver's own."""
-    *batch, m, _ = inputs[0].type().sizes()
-    return int(math.prod(batch)) * newton.flops(m, 20) // 2
-
-
-def product_macs(inputs: list[Any], outputs: list[Any]) -> int:
-    """fvcore's own rule forgets the batch of a product whose left factor has none."""
-    shapes = [value.type().sizes() for value in inputs]
-    return int(math.prod(outputs[0].type().sizes()) * shapes[0][-1])
-
-
 @pytest.mark.parametrize(("mechanism", "backend", "fields"), SEEN_BY_FVCORE)
 @pytest.mark.parametrize("level", ["operator", "layer"])
 def test_closed_form_is_twice_the_macs_of_fvcore(
@@ -171,17 +146,16 @@ def test_closed_form_is_twice_the_macs_of_fvcore(
 ) -> None:
     params = mechanism.Params(**fields)
     inputs = tuple(torch.zeros(size) for size in sizes(level))
-    count = FlopCountAnalysis(built(mechanism, params, level, backend), inputs)
-    # Outside the boundary that is stated for our counts: fvcore has a number for each.
-    for name in ("aten::layer_norm", "aten::adaptive_avg_pool2d"):
-        count = count.set_op_handle(name, lambda inputs, outputs: 0)
-    count = count.set_op_handle("prim::PythonOp._ImplicitInverse", newton_macs)
-    count = count.set_op_handle("aten::matmul", product_macs)
-    count.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    module = built(mechanism, params, level, backend)
+    counted = multiply_adds(module, inputs, lambda m: newton.flops(m, 20) // 2)
     terms = mechanism.flops(SHAPE, params, level=level, backend=backend, mode="forward")
-    assert sum(terms.values()) == 2 * count.total()
-    # What has no rule counts as nothing: a product among it would be missed by both sides.
-    assert set(count.unsupported_ops()) <= NO_PRODUCTS
+    assert sum(terms.values()) == 2 * counted
+
+
+def test_fvcore_says_what_it_cannot_see() -> None:
+    inputs = tuple(torch.zeros(size) for size in sizes("operator"))
+    with pytest.raises(BlindError, match="scaled_dot_product_attention"):
+        multiply_adds(Operator(softmax, softmax.Params(), "sdpa"), inputs, lambda m: 0)
 
 
 @pytest.mark.parametrize("backend", ["eager", "sdpa"])

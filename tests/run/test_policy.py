@@ -1,0 +1,46 @@
+"""Workers measure with the protocol's threads and in full float32, whatever they were started with.
+
+Mutants seen red: each of the four settings left out of the worker.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from softbench import records
+from softbench.protocol import Protocol
+
+HERE = Path(__file__).parent
+SUITE = """
+shape: {num_heads: 1, head_dim: 8, seq_len: 16}
+attention: {softmax: {}}
+device: cpu
+metrics: [policy]
+repeats: 1
+"""
+# Left alone, torch would take these for its threads and lower the precision of its products.
+OTHERWISE = {"OMP_NUM_THREADS": "2", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}
+
+
+def test_a_worker_sets_its_threads_and_its_precision(tmp_path: Path) -> None:
+    (tmp_path / "bench.yaml").write_text(SUITE)
+    program = "from softbench.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", "bench.yaml", "--plugin", str(HERE / "policy.py")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **OTHERWISE},
+    )
+    assert done.returncode == 0, done.stderr
+    (file,) = tmp_path.rglob(records.FILE)
+    found = {record.metric: record.values for record in records.read(file.parent)}
+    assert found == {
+        "threads": [Protocol().threads],
+        "threads_between": [1],
+        "tf32_products": [0],
+        "tf32_convolutions": [0],
+    }
