@@ -1,8 +1,8 @@
 """The same FLOPs from three sources: closed form, dispatch count on meta tensors, fvcore.
 
-Run as `python results/validation/flops.py`; writes flops.md beside itself and ends with 1 if any two
-sources differ. fvcore counts forward only, and has no rule for PyTorch's fused attention: there the
-table says so.
+Run as `python results/validation/flops.py`; writes flops.md beside itself and ends with 1 if any
+two sources differ. fvcore counts forward only, and has no rule for PyTorch's fused attention: there
+the table says so.
 """
 
 from __future__ import annotations
