@@ -1,6 +1,7 @@
 """Workers measure with the protocol's threads and in full float32, whatever they were started with.
 
-Mutants seen red: each of the four settings left out of the worker.
+Threads are told twice, by the executor's environment and by the worker itself, which is therefore
+looked at alone too. Mutants seen red: each of the four settings left out of the worker.
 """
 
 from __future__ import annotations
@@ -23,6 +24,28 @@ repeats: 1
 """
 # Left alone, torch would take these for its threads and lower the precision of its products.
 OTHERWISE = {"OMP_NUM_THREADS": "2", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}
+
+
+ALONE = """
+import torch
+from softbench.protocol import Protocol
+from softbench.worker.__main__ import _prepare
+allowed = torch.backends.cudnn.allow_tf32
+print(torch.get_num_threads(), torch.get_float32_matmul_precision(), allowed)
+_prepare(Protocol(threads=1), [])
+print(torch.get_num_threads(), torch.get_num_interop_threads())
+print(torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
+"""
+
+
+def test_a_worker_sets_them_whoever_started_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **OTHERWISE},
+    )
+    assert done.stdout.splitlines() == ["2 high True", "1 1", "highest False"], done.stderr
 
 
 def test_a_worker_sets_its_threads_and_its_precision(tmp_path: Path) -> None:
