@@ -82,6 +82,7 @@ def test_one_file_is_listed_checked_run_and_plotted(
     assert label in (file.parent / "scaling.svg").read_text()
 
 
+@pytest.mark.slow
 def test_one_file_is_timed_and_weighed(installed: tuple[Path, list[str]], tmp_path: Path) -> None:
     package, options = installed
     (tmp_path / "new.yaml").write_text(MEASURED)

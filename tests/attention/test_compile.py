@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sys
 
+import pytest
 import torch
 
 from softbench.attention import soft
 from softbench.case import Shape
 
 
+@pytest.mark.slow
 def test_layer_can_be_compiled_whole() -> None:
     sys.setprofile(None)  # the check of shape suffixes stands in the compiler's way
     shape = Shape(batch_size=1, num_heads=2, head_dim=4, seq_len=36)

@@ -194,6 +194,7 @@ def test_records_are_exported_whole(command: Command, results: Path) -> None:
     assert [one["id"] for one in json.loads(told)] == [one.id for one in found]
 
 
+@pytest.mark.slow
 def test_repair_measures_what_was_damaged_and_nothing_else(command: Command, place: Path) -> None:
     folder = next((place / "results").rglob(records.FILE)).parent
     whole = (folder / records.FILE).read_bytes()

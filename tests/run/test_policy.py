@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from softbench import records
 from softbench.protocol import Protocol
 
@@ -48,6 +50,7 @@ def test_a_worker_sets_them_whoever_started_it() -> None:
     assert done.stdout.splitlines() == ["2 high True", "1 1", "highest False"], done.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_sets_its_threads_and_its_precision(tmp_path: Path) -> None:
     (tmp_path / "bench.yaml").write_text(SUITE)
     program = "from softbench.cli import main; main()"
