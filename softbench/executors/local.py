@@ -21,7 +21,11 @@ from typing import Any
 
 
 class WorkerDied(Exception):  # noqa: N818 - a finding, not an error of ours
-    """The worker ended without being asked to; the message says how."""
+    """The worker ended without being asked to: how, and the status of the case it was in."""
+
+    def __init__(self, how: str, status: str) -> None:
+        super().__init__(how)
+        self.status = status
 
 
 class LocalWorker:
@@ -31,6 +35,7 @@ class LocalWorker:
         self._folder = tempfile.TemporaryDirectory(prefix="softbench-")
         self._doing = Path(self._folder.name) / "doing"
         self._doing.touch()
+        self._kills_before = _kills_for_memory()
         self._stderr = (Path(self._folder.name) / "stderr").open("w+b")
         self._process = subprocess.Popen(
             # -P: a random.py in the folder where softbench is called is not the worker's.
@@ -56,10 +61,12 @@ class LocalWorker:
 
     def send(self, message: dict[str, Any]) -> None:
         """Give the worker something to do. Raises WorkerDied."""
+        line = memoryview(json.dumps(message).encode() + b"\n")
         try:
-            self._stdin.write(json.dumps(message).encode() + b"\n")
+            while line:  # a signal may cut a long write short
+                line = line[os.write(self._stdin.fileno(), line) :]
         except BrokenPipeError:
-            raise WorkerDied(self._how_it_ended()) from None
+            raise self._death() from None
 
     def receive(self, timeout: float) -> dict[str, Any] | None:
         """The worker's next event, or None after `timeout` seconds. Raises WorkerDied."""
@@ -69,7 +76,7 @@ class LocalWorker:
                 return None
             chunk = os.read(self._stdout.fileno(), 1 << 16)
             if not chunk:
-                raise WorkerDied(self._how_it_ended())
+                raise self._death()
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         event: dict[str, Any] = json.loads(line)
@@ -100,19 +107,27 @@ class LocalWorker:
             pipe.close()
         self._folder.cleanup()
 
-    def _how_it_ended(self) -> str:
+    def _death(self) -> WorkerDied:
         code = self._process.wait()
         words = self.last_words()
         said = f"; its last words: {words}" if words else ""
         if code >= 0:
-            return f"the worker exited with code {code}{said}"
-        hint = " (the system's out-of-memory killer sends this)" if code == -signal.SIGKILL else ""
-        return f"the worker was killed by {signal.Signals(-code).name}{hint}{said}"
+            return WorkerDied(f"the worker exited with code {code}{said}", "error")
+        how = f"the worker was killed by {signal.Signals(-code).name}"
+        if code == -signal.SIGKILL and _kills_for_memory() > self._kills_before:
+            return WorkerDied(f"{how}, the system being out of memory{said}", "out_of_memory")
+        return WorkerDied(f"{how}{said}", "error")
 
 
 def start(threads: int) -> LocalWorker:
     """A new worker whose libraries use at most `threads` threads."""
     return LocalWorker(threads)
+
+
+def _kills_for_memory(counters: Path = Path("/proc/vmstat")) -> int:
+    """How many processes the system has killed for want of memory; 0 where it does not count."""
+    lines = counters.read_text().splitlines() if counters.exists() else []
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
 
 def _settings(threads: int) -> dict[str, str]:

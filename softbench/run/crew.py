@@ -36,11 +36,11 @@ class Executor(Interface):
     def start(self, threads: int) -> Worker:
         """A new worker."""
 
-    WorkerDied: type[Exception]
+    WorkerDied: type[Any]  # an exception with the status of the case that the worker was in
 
 
 class WorkerLost(Exception):  # noqa: N818 - a finding, not an error of ours
-    """The worker died ("error") or did not move for too long ("timeout") in `case`, `metric`."""
+    """The worker died ("error", "out_of_memory") or did not move ("timeout") where `doing` says."""
 
     def __init__(self, status: str, reason: str, doing: dict[str, Any]) -> None:
         super().__init__(reason)
@@ -89,7 +89,7 @@ class Crew:
         try:
             self._worker.send(task)
         except self._executor.WorkerDied as died:
-            raise WorkerLost("error", str(died), {}) from None
+            raise WorkerLost(died.status, str(died), {}) from None
         for event in self._events(patience):
             if event is not None and event["event"] == "done":
                 return
@@ -112,7 +112,7 @@ class Crew:
             try:
                 event = self._worker.receive(LOOK_SECONDS)
             except self._executor.WorkerDied as died:
-                raise WorkerLost("error", str(died), self.doing()) from None
+                raise WorkerLost(died.status, str(died), self.doing()) from None
             doing = self.doing()
             if event is not None or doing.get("count", count) != count:
                 moved, count = time.monotonic(), doing.get("count", count)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -132,3 +133,25 @@ def test_what_a_worker_does_is_read_even_in_the_middle_of_a_write(tmp_path: Path
     for text, said in (("", {}), (whole[:20], {}), (whole + " " * 40, json.loads(whole))):
         worker._doing.write_text(text)
         assert worker.doing() == said
+
+
+@pytest.mark.parametrize(("kills", "status"), [([3, 3], "error"), ([3, 4], "out_of_memory")])
+def test_a_kill_is_for_memory_only_if_the_system_says_so(
+    kills: list[int], status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = iter(kills)
+    monkeypatch.setattr(local, "_kills_for_memory", lambda: next(counted))
+    worker = local.start(1)
+    try:
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(local.WorkerDied, match="SIGKILL") as died:
+            worker.receive(30)
+    finally:
+        worker.stop()
+    assert died.value.status == status
+
+
+def test_kills_for_memory_are_counted_where_the_system_counts_them(tmp_path: Path) -> None:
+    assert local._kills_for_memory(tmp_path / "none") == 0
+    (tmp_path / "vmstat").write_text("oom_kills_of_others 9\noom_kill 2\n")
+    assert local._kills_for_memory(tmp_path / "vmstat") == 2

@@ -26,7 +26,7 @@ MACHINE = Environment(
 
 
 class DiedError(Exception):
-    pass
+    status = "error"
 
 
 class StandIn:
