@@ -2,30 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from softbench.attention._heads import merge_heads, split_heads
-from softbench.attention._weights import linear
+from softbench.attention._weights import linear, register, registered
 from softbench.case import Shape
 
 
-def add_projections(layer: nn.Module, shape: Shape, kinds: str, generator: torch.Generator) -> None:
-    """Hang `q_proj`, `v_proj`, ... on `layer`, one for each letter of `kinds`, and `out_proj`.
+@dataclass(frozen=True)
+class Multihead:
+    """How one layer attends: with which mechanism, of which projections, by which weights."""
 
-    All are linear with bias, of width C = num_heads · head_dim, drawn in that order.
+    attend: Callable[..., Tensor]
+    params: Any
+    shape: Shape
+    projections: str
+    weight_names: tuple[str, ...]
+
+    def __call__(self, layer: nn.Module, x_BNC: Tensor) -> Tensor:
+        """[B, N, C]: project, attend with every head, project back, by what hangs on `layer`.
+
+        Without a projection for keys the mechanism is given none.
+        """
+        heads = {
+            kind: split_heads(getattr(layer, f"{kind}_proj")(x_BNC), self.shape.num_heads)
+            for kind in self.projections
+        }
+        out_BHND = self.attend(
+            heads["q"],
+            heads.get("k"),
+            heads["v"],
+            params=self.params,
+            weights=registered(layer, self.weight_names),
+            grid=self.shape.grid,
+        )
+        out_BNC: Tensor = layer.get_submodule("out_proj")(merge_heads(out_BHND))
+        return out_BNC
+
+
+def assembled(
+    layer: nn.Module,
+    projections: str,
+    attend: Callable[..., Tensor],
+    weights: Callable[[Shape, Any, torch.Generator], Mapping[str, Tensor]],
+    shape: Shape,
+    params: Any,
+    generator: torch.Generator,
+) -> Multihead:
+    """Hang `q_proj`, ... for each letter of `projections`, `out_proj` and the weights on `layer`.
+
+    Projections are linear with bias, of width C = num_heads · head_dim, drawn in that order; then
+    what the mechanism's own `weights` draws. Raises what that raises.
     """
     width = shape.num_heads * shape.head_dim
-    for kind in (*kinds, "out"):
+    for kind in (*projections, "out"):
         layer.add_module(f"{kind}_proj", linear(width, width, generator=generator))
-
-
-def projected(layer: nn.Module, x_BNC: Tensor, kinds: str, num_heads: int) -> tuple[Tensor, ...]:
-    """[B, H, N, D] views of the projections of [B, N, C], one for each letter of `kinds`."""
-    return tuple(split_heads(getattr(layer, f"{kind}_proj")(x_BNC), num_heads) for kind in kinds)
-
-
-def joined(layer: nn.Module, out_BHND: Tensor) -> Tensor:
-    """[B, N, C]: heads side by side, through `out_proj`."""
-    out_BNC: Tensor = layer.get_submodule("out_proj")(merge_heads(out_BHND))
-    return out_BNC
+    drawn = weights(shape, params, generator)
+    register(layer, drawn)
+    return Multihead(attend, params, shape, projections, tuple(drawn))

@@ -25,8 +25,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from softbench.attention import _counts, softmax
-from softbench.attention._multihead import add_projections, joined, projected
-from softbench.attention._weights import register, registered, uniform
+from softbench.attention._multihead import assembled
+from softbench.attention._weights import uniform
 from softbench.case import Level, Mode, Shape, Unsupported, Value
 
 RANK: str | None = "projection_length"
@@ -118,21 +118,12 @@ class Attention(nn.Module):
     ) -> None:
         """Draw the linear layers, then E and F, from `generator`."""
         super().__init__()
-        self.shape, self.params, self.backend = shape, params, backend
-        add_projections(self, shape, "qkv", generator)
-        drawn = weights(shape, params, generator)
-        self.weight_names = tuple(drawn)
-        register(self, drawn)
+        attend = BACKENDS[backend]
+        self.heads = assembled(self, "qkv", attend, weights, shape, params, generator)
 
     def forward(self, x_BNC: Tensor) -> Tensor:
         """Project, attend with every head, project back."""
-        out_BHND = BACKENDS[self.backend](
-            *projected(self, x_BNC, "qkv", self.shape.num_heads),
-            params=self.params,
-            weights=registered(self, self.weight_names),
-            grid=self.shape.grid,
-        )
-        return joined(self, out_BHND)
+        return self.heads(self, x_BNC)
 
 
 def _compressed(projection: Tensor, x_BHND: Tensor) -> Tensor:

@@ -28,9 +28,8 @@ from torch import Tensor, nn
 from softbench.attention import _counts, _landmark_rules, _pinv, softmax
 from softbench.attention._fields import ConvKernelSize, NumIters, NumLandmarks
 from softbench.attention._landmarks import segment_means
-from softbench.attention._multihead import add_projections, joined, projected
+from softbench.attention._multihead import assembled
 from softbench.attention._value_conv import convolution_weight, value_convolution
-from softbench.attention._weights import register, registered
 from softbench.case import Level, Mode, Shape, Value
 from softbench.inverse._precision import full_precision, widened
 
@@ -131,21 +130,12 @@ class Attention(nn.Module):
     ) -> None:
         """Draw the linear layers, then the convolution, from `generator`."""
         super().__init__()
-        self.shape, self.params, self.backend = shape, params, backend
-        add_projections(self, shape, "qkv", generator)
-        drawn = weights(shape, params, generator)
-        self.weight_names = tuple(drawn)
-        register(self, drawn)
+        attend = BACKENDS[backend]
+        self.heads = assembled(self, "qkv", attend, weights, shape, params, generator)
 
     def forward(self, x_BNC: Tensor) -> Tensor:
         """Project, attend with every head, project back."""
-        out_BHND = BACKENDS[self.backend](
-            *projected(self, x_BNC, "qkv", self.shape.num_heads),
-            params=self.params,
-            weights=registered(self, self.weight_names),
-            grid=self.shape.grid,
-        )
-        return joined(self, out_BHND)
+        return self.heads(self, x_BNC)
 
 
 def _low_rank(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, params: Params) -> Tensor:

@@ -28,9 +28,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from softbench.attention import _counts, softmax
-from softbench.attention._multihead import add_projections, joined, projected
+from softbench.attention._multihead import assembled
 from softbench.attention._random_features import orthogonal_features
-from softbench.attention._weights import register, registered
 from softbench.case import Level, Mode, Shape, Unsupported, Value
 from softbench.inverse._precision import full_precision, widened
 
@@ -120,21 +119,12 @@ class Attention(nn.Module):
     ) -> None:
         """Draw the linear layers, then W, from `generator`."""
         super().__init__()
-        self.shape, self.params, self.backend = shape, params, backend
-        add_projections(self, shape, "qkv", generator)
-        drawn = weights(shape, params, generator)
-        self.weight_names = tuple(drawn)
-        register(self, drawn)
+        attend = BACKENDS[backend]
+        self.heads = assembled(self, "qkv", attend, weights, shape, params, generator)
 
     def forward(self, x_BNC: Tensor) -> Tensor:
         """Project, attend with every head, project back."""
-        out_BHND = BACKENDS[self.backend](
-            *projected(self, x_BNC, "qkv", self.shape.num_heads),
-            params=self.params,
-            weights=registered(self, self.weight_names),
-            grid=self.shape.grid,
-        )
-        return joined(self, out_BHND)
+        return self.heads(self, x_BNC)
 
 
 def _num_features(shape: Shape, params: Params) -> int:

@@ -35,10 +35,9 @@ from softbench.attention._fields import (
     Ridge,
 )
 from softbench.attention._gaussian import gaussian_kernel, gaussian_kernel_by_ones, scaled
-from softbench.attention._multihead import add_projections, joined, projected
+from softbench.attention._multihead import assembled
 from softbench.attention._solvers import solver
 from softbench.attention._value_conv import convolution_weight, value_convolution
-from softbench.attention._weights import register, registered
 from softbench.case import Level, Mode, Shape, Value
 from softbench.inverse._precision import full_precision, widened
 from softbench.inverse._solving import ridged
@@ -156,24 +155,12 @@ class Attention(nn.Module):
     ) -> None:
         """Draw projections and weights from `generator`. Raises Unsupported: no such stride."""
         super().__init__()
-        self.shape, self.params, self.backend = shape, params, backend
-        add_projections(self, shape, "qv", generator)
-        drawn = weights(shape, params, generator)
-        self.weight_names = tuple(drawn)
-        register(self, drawn)
+        attend = BACKENDS[backend]
+        self.heads = assembled(self, "qv", attend, weights, shape, params, generator)
 
     def forward(self, x_BNC: Tensor) -> Tensor:
         """Project (keys are the queries), attend with every head, project back."""
-        q_BHND, v_BHND = projected(self, x_BNC, "qv", self.shape.num_heads)
-        out_BHND = BACKENDS[self.backend](
-            q_BHND,
-            None,
-            v_BHND,
-            params=self.params,
-            weights=registered(self, self.weight_names),
-            grid=self.shape.grid,
-        )
-        return joined(self, out_BHND)
+        return self.heads(self, x_BNC)
 
 
 def _refuse_keys(k_BHND: Tensor | None) -> None:

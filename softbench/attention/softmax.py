@@ -21,8 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from softbench.attention import _counts, _sdpa
-from softbench.attention._heads import merge_heads, split_heads
-from softbench.attention._weights import linear
+from softbench.attention._multihead import assembled
 from softbench.case import Level, Mode, Shape, Value
 
 RANK: str | None = None
@@ -129,32 +128,16 @@ class Attention(nn.Module):
     """Multi-head softmax self-attention, [B, N, C] to [B, N, C] with C = num_heads · head_dim."""
 
     def __init__(
-        self,
-        shape: Shape,
-        params: Params,
-        *,
-        backend: str = "eager",
-        generator: torch.Generator,
+        self, shape: Shape, params: Params, *, backend: str = "eager", generator: torch.Generator
     ) -> None:
         """Draw the four projections from `generator`."""
         super().__init__()
-        self.shape, self.params, self.backend = shape, params, backend
-        width = shape.num_heads * shape.head_dim
-        self.q_proj = linear(width, width, generator=generator)
-        self.k_proj = linear(width, width, generator=generator)
-        self.v_proj = linear(width, width, generator=generator)
-        self.out_proj = linear(width, width, generator=generator)
+        attend = BACKENDS[backend]
+        self.heads = assembled(self, "qkv", attend, weights, shape, params, generator)
 
     def forward(self, x_BNC: Tensor) -> Tensor:
         """Project, attend with every head, project back."""
-        q_BHND, k_BHND, v_BHND = (
-            split_heads(project(x_BNC), self.shape.num_heads)
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        attention = BACKENDS[self.backend]
-        out_BHND = attention(q_BHND, k_BHND, v_BHND, params=self.params, weights={}, grid=None)
-        out_BNC: Tensor = self.out_proj(merge_heads(out_BHND))
-        return out_BNC
+        return self.heads(self, x_BNC)
 
 
 def _keys(k_BHND: Tensor | None) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from softbench.attention._weights import register, registered
 from softbench.case import Shape
 
 
@@ -27,11 +28,7 @@ class Operator(nn.Module):
         self._attend, self._params, self._grid = attend, params, shape.grid
         self._shares_keys = shares_keys
         self._names = tuple(weights)
-        for name, weight in weights.items():
-            if isinstance(weight, nn.Parameter):
-                self.register_parameter(name, weight)
-            else:
-                self.register_buffer(name, weight)
+        register(self, weights)
 
     def forward(self, *heads: Tensor) -> Tensor:
         """(q, k, v), or (q, v) where keys are the queries, each [B, H, N, D], to [B, H, N, D]."""
@@ -40,7 +37,7 @@ class Operator(nn.Module):
             k_BHND = None
         else:
             q_BHND, k_BHND, v_BHND = heads
-        weights = {name: getattr(self, name) for name in self._names}
+        weights = registered(self, self._names)
         return self._attend(
             q_BHND, k_BHND, v_BHND, params=self._params, weights=weights, grid=self._grid
         )
