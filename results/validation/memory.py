@@ -20,7 +20,7 @@ from softbench.case import Case
 from softbench.metrics.predicted_peak_memory import predict
 
 HEADER = (
-    "| Mechanism | Backend | Mode | N | Tokens ×| Measured (MiB) | growth | Predicted (MiB) "
+    "| Mechanism | Backend | Mode | N | Tokens × | Measured (MiB) | growth | Predicted (MiB) "
     "| growth | Predicted / measured |\n"
     "| :--- | :--- | :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
 )
