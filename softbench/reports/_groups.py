@@ -63,8 +63,16 @@ def groups(records: Sequence[Record], split: Sequence[str] = ()) -> list[Group]:
     for record in records:
         parts[tuple(_fixed(record, split).items())].append(record)
     telling = _telling([dict(part) for part in parts])
-    ordered = sorted(parts.items(), key=lambda kv: str([value for _, value in kv[0]]))
+    ordered = sorted(parts.items(), key=lambda part: _by_size(part[0]))
     return [_group(dict(fixed), part, telling) for fixed, part in ordered]
+
+
+def _by_size(fixed: Iterable[tuple[str, str | int]]) -> list[tuple[bool, int, str]]:
+    """Sizes in the order of numbers, names in that of letters, a size before a name."""
+    return [
+        (isinstance(value, str), 0 if isinstance(value, str) else value, str(value))
+        for _, value in fixed
+    ]
 
 
 def _group(fixed: dict[str, str | int], records: Sequence[Record], telling: Iterable[str]) -> Group:

@@ -104,3 +104,8 @@ def test_one_setting_needs_no_suffix() -> None:
 def test_no_records_are_refused() -> None:
     with pytest.raises(ValueError, match="no records"):
         groups([])
+
+
+def test_groups_stand_in_the_order_of_their_sizes() -> None:
+    found = groups([record(case(shape={"head_dim": width})) for width in (64, 8, 16)])
+    assert [group.suffix for group in found] == ["_D8", "_D16", "_D64"]
