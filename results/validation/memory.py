@@ -1,6 +1,6 @@
 """Peak memory measured and predicted, cell by cell, and how both grow with the tokens.
 
-Run as `python results/validation/memory.py results/seq_len/ENVIRONMENT`; writes memory.md beside
+Run as `python results/validation/memory.py results/reference/seq_len/ENVIRONMENT`; writes memory.md beside
 itself. Measured: allocator events of the records there. Predicted: storages followed on meta
 tensors, which has seen none of the measurements. `growth` is the factor by which a number rose
 from the length before, to be held against the factor of the tokens.
@@ -74,7 +74,7 @@ def main() -> None:
     text = (
         "# Peak memory, measured and predicted\n\nOf one call above its inputs; float32, B = 1, "
         "H = 8, D = 64, one thread.\nMade by `python results/validation/memory.py "
-        "results/seq_len/ENVIRONMENT`.\n\n"
+        "results/reference/seq_len/ENVIRONMENT`.\n\n"
     )
     body = "\n".join(row for name, line in sorted(lines.items()) for row in rows(name, line))
     Path(__file__).with_suffix(".md").write_text(text + HEADER + body + "\n", encoding="utf-8")

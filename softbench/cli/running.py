@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from softbench import executors, plugins, records
-from softbench.case import Case, Record
+from softbench.case import Case, Record, content_hash
 from softbench.cli import folder as results
 from softbench.cli.display import conclude, display, note
 from softbench.environment import Environment, Invocation
@@ -49,7 +49,7 @@ def run_suite(name: str, options: Options) -> int:
         environment = crew.environment()
         cases = expand(suite, environment.auto_device)
         _check_devices(cases, environment)
-        where = options.out / suite.name / environment.id
+        where = options.out / _folder_name(suite, cases, path, raw, environment) / environment.id
         with Store(where) as store:
             context = Context(Protocol(), environment, _invocation(files))
             known = _known(store, options, context)
@@ -57,8 +57,24 @@ def run_suite(name: str, options: Options) -> int:
             narrowed = bool(options.changes or options.only)
             results.describe(where, suite, cases, environment, narrowed=narrowed)
             results.keep_suite(where, path, raw if narrowed else None)
-            display(Run(suite, cases, crew, store, ledger, context).measure(), suite.name)
+            sweep = Run(suite, cases, crew, store, ledger, context)
+            if not sweep.total:
+                note(f"nothing to measure: all is recorded in {where}; --fresh measures it again")
+            display(sweep.measure(), suite.name)
     return conclude(where)
+
+
+def _folder_name(
+    suite: Suite, cases: Sequence[Case], path: Path, raw: dict[str, Any], environment: Environment
+) -> str:
+    """The suite's name; where --set gave it cells that its file does not have, a name of its own.
+
+    A figure is thus always that of the suite beside it.
+    """
+    as_written = expand(parse(read(path), path.stem, str(path)), environment.auto_device)
+    if {case.id for case in cases} <= {case.id for case in as_written}:
+        return suite.name
+    return f"{suite.name}-{content_hash(raw, 8)}"
 
 
 def _invocation(files: Sequence[tuple[str, str]]) -> Invocation:
@@ -73,10 +89,22 @@ def _known(store: Store, options: Options, context: Context) -> list[Record]:
     found = records.latest(records.read(store.folder))
     mine = (context.protocol.id, context.environment.id)
     known = [record for record in found if (record.protocol, record.environment) == mine]
+    known = _of_these_plugins(known, context.invocation, store.folder)
     if options.fresh:
         return []
     _warn_of_other_sources(known, context.invocation, store.folder)
     return known
+
+
+def _of_these_plugins(known: Sequence[Record], now: Invocation, folder: Path) -> list[Record]:
+    """Without what was measured of a plug-in mechanism whose file was another one then."""
+    before = {past.id: past.plugins for past in results.invocations(folder)}
+    return [
+        record
+        for record in known
+        if (file := f"{record.case.attention}.py") not in now.plugins
+        or before.get(record.invocation, {}).get(file) == now.plugins[file]
+    ]
 
 
 def _narrowed(suite: Suite, only: Sequence[str]) -> Suite:

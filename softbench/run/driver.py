@@ -66,6 +66,11 @@ class Run:
         budget = suite.budget.suite_seconds
         self._agenda = Agenda(cases, suite.metrics, suite.repeats, ledger, budget)
 
+    @property
+    def total(self) -> int:
+        """How many measurements are left: (case, metric, repeat)."""
+        return self._agenda.total
+
     def measure(self) -> Iterator[Progress]:
         """Measure all that is left, each repeat in a fresh worker; nothing starts for nothing.
 

@@ -15,7 +15,7 @@ EXPECTED = {
     "raises": ("error", "ValueError: two and two"),
     "exits": ("error", "the worker exited with code 1; its last words: enough of this"),
     "leaves": ("error", "the worker exited with code 7"),
-    "killed": ("error", "SIGKILL (the system's out-of-memory killer sends this)"),
+    "killed": ("error", "killed by SIGKILL"),
     "crashes": ("error", "killed by SIGSEGV"),
     "interrupts": ("error", "the worker exited with code"),
     "memory": ("out_of_memory", "MemoryError: no memory for 7 bytes"),
