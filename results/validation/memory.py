@@ -1,7 +1,7 @@
 """Peak memory measured and predicted, cell by cell, and how both grow with the tokens.
 
-Run as `python results/validation/memory.py results/reference/seq_len/ENVIRONMENT`; writes memory.md beside
-itself. Measured: allocator events of the records there. Predicted: storages followed on meta
+Run as `python results/validation/memory.py results/reference/seq_len/ENVIRONMENT`; writes memory.md
+beside itself. Measured: allocator events of the records there. Predicted: storages followed on meta
 tensors, which has seen none of the measurements. `growth` is the factor by which a number rose
 from the length before, to be held against the factor of the tokens.
 """
