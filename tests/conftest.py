@@ -118,9 +118,15 @@ def _checked_shapes(rooms: Sequence[str]) -> Iterator[list[str]]:
     broken: list[str] = []
     folders = [f"softbench/{room}/" for room in rooms]
 
+    inside: dict[str, bool] = {}  # by file: this runs at every return of every function
+
     def on_event(frame: FrameType, event: str, _: Any) -> None:
+        if event != "return":
+            return
         filename = frame.f_code.co_filename
-        if event == "return" and any(folder in filename for folder in folders):
+        if filename not in inside:
+            inside[filename] = any(folder in filename for folder in folders)
+        if inside[filename]:
             broken.extend(_misnamed(frame))
 
     before = sys.getprofile()
