@@ -25,25 +25,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from softbench import environment, plugins
+from softbench import environment
 from softbench.case import Case
 from softbench.protocol import Protocol
+from softbench.worker.doing import Doing
+from softbench.worker.preparing import prepare
 
 PR_SET_PDEATHSIG = 1  # from the kernel's prctl.h
-
-
-class Doing:
-    """The small file that says which case and metric this worker is in."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_WRONLY)
-        self._count = 0
-
-    def enter(self, case_id: str, metric: str) -> None:
-        """Say it before starting it: one write of a fixed length, no syscall of the reader."""
-        self._count += 1
-        said = json.dumps({"count": self._count, "case": case_id, "metric": metric})
-        os.pwrite(self._fd, said.ljust(160).encode(), 0)
 
 
 def main() -> None:
@@ -54,7 +42,7 @@ def main() -> None:
     tasks = _tasks()
     greeting = next(tasks)
     protocol = Protocol.model_validate(greeting["protocol"])
-    _prepare(protocol, greeting["plugins"])
+    prepare(protocol, greeting["plugins"])
     machine = environment.read(protocol.threads).model_dump(mode="json")
     _answer(answers, {"event": "hello", "environment": machine})
     from softbench.worker.machine import gemm_rate
@@ -97,20 +85,6 @@ def _tasks() -> Iterator[dict[str, Any]]:
     threading.Thread(target=read, daemon=True).start()
     while True:
         yield json.loads(waiting.get())
-
-
-def _prepare(protocol: Protocol, plugin_files: list[list[str]]) -> None:
-    """Pin the threads and load the plug-in files, if they still are what the driver saw."""
-    import torch
-
-    torch.set_num_threads(protocol.threads)
-    torch.set_num_interop_threads(1)
-    torch.set_float32_matmul_precision(protocol.float32_matmul)
-    torch.backends.cudnn.allow_tf32 = False
-    for path, expected in plugin_files:
-        if plugins.file_hash(Path(path)) != expected:
-            raise RuntimeError(f"--plugin {path} changed since this run started")
-        plugins.adopt(Path(path))
 
 
 def _answer(answers: int, event: dict[str, Any]) -> None:

@@ -31,10 +31,10 @@ OTHERWISE = {"OMP_NUM_THREADS": "2", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}
 ALONE = """
 import torch
 from softbench.protocol import Protocol
-from softbench.worker.__main__ import _prepare
+from softbench.worker.preparing import prepare
 allowed = torch.backends.cudnn.allow_tf32
 print(torch.get_num_threads(), torch.get_float32_matmul_precision(), allowed)
-_prepare(Protocol(threads=1), [])
+prepare(Protocol(threads=1), [])
 print(torch.get_num_threads(), torch.get_num_interop_threads())
 print(torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
 """

@@ -1,0 +1,22 @@
+"""A worker made ready to measure: its threads pinned, its numerics set, its plug-ins loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from softbench import plugins
+from softbench.protocol import Protocol
+
+
+def prepare(protocol: Protocol, plugin_files: list[list[str]]) -> None:
+    """Pin the threads and load the plug-in files, if they still are what the driver saw."""
+    import torch
+
+    torch.set_num_threads(protocol.threads)
+    torch.set_num_interop_threads(1)
+    torch.set_float32_matmul_precision(protocol.float32_matmul)
+    torch.backends.cudnn.allow_tf32 = False
+    for path, expected in plugin_files:
+        if plugins.file_hash(Path(path)) != expected:
+            raise RuntimeError(f"--plugin {path} changed since this run started")
+        plugins.adopt(Path(path))
