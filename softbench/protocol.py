@@ -1,7 +1,8 @@
 """How things are measured, as data: versioned and hashed into every record.
 
 Source of the rules: docs of the pitfalls of existing harnesses, gathered in the README under
-"How it is measured".
+"How it is measured". Version 2 names what version 1 did without saying so (the order of the cases,
+the policy for TF32) and adds the sentinel.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ Fraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 class Protocol(Value):
     """The measuring rules of one run; `id` changes with any of them."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     threads: Annotated[int, Field(ge=1, description="torch threads in a worker, pinned")] = 1
+    order: Literal["random every round"] = "random every round"
     stretch_seconds: Annotated[Seconds, Field(description="shortest timed stretch")] = 2e-3
     warmup_seconds: Annotated[Seconds, Field(description="cap on a case's warm-up")] = 0.5
     warmup_agreement: Annotated[
@@ -34,7 +36,14 @@ class Protocol(Value):
     target_width: Annotated[
         Fraction, Field(description="stop when the interval of the median is this narrow")
     ] = 0.01
+    sentinel_seconds: Annotated[
+        Seconds, Field(description="shortest time between two readings of the sentinel")
+    ] = 0.5
+    sentinel_tolerance: Annotated[
+        Fraction, Field(description="a sentinel further than this from its reference has drifted")
+    ] = 0.1
     float32_matmul: Literal["highest"] = "highest"
+    tf32: Annotated[Literal[False], Field(description="TF32 in products and convolutions")] = False
     flush_l2: Annotated[bool, Field(description="on CUDA, overwrite the L2 before a call")] = True
 
     @property

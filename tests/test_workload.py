@@ -3,7 +3,8 @@
 Mutants that turned a test here red: clearing of gradients removed; one stream shared by all
 tensors; inputs drawn in the case's dtype; the output's device and dtype not checked; weights or
 inputs of a meta case made on the host; requires_grad in forward; smooth field laid out as
-[B, H, D, N]; the global stream not put back.
+[B, H, D, N]; the global stream not put back; autograd left on in forward; one mechanism's inputs
+laid out otherwise.
 """
 
 from __future__ import annotations
@@ -118,6 +119,30 @@ def test_modes_decide_training_and_gradients() -> None:
     assert not forward.step().requires_grad
     assert backward.module.training
     assert all(x.requires_grad for x in backward.inputs)
+
+
+@pytest.mark.parametrize("mode", ["forward", "forward_backward"])
+def test_autograd_is_on_only_where_there_is_a_backward(mode: str) -> None:
+    seen: list[bool] = []
+    workload = build(make("soft", level="layer", mode=mode, params=FEW))
+    workload.module.register_forward_pre_hook(
+        lambda module, given: seen.append(torch.is_grad_enabled())
+    )
+    workload.step()
+    assert seen == [mode == "forward_backward"]
+    assert any(parameter.requires_grad for parameter in workload.module.parameters())
+
+
+@pytest.mark.parametrize("attention", plugins.names("attention"))
+def test_every_mechanism_is_given_the_same_layout(attention: str) -> None:
+    shape = {"seq_len": 49, "num_heads": 2, "head_dim": 4}
+    heads = build(make(attention, shape=shape)).inputs
+    assert {(tuple(x.shape), x.stride(), x.dtype, x.device.type) for x in heads} == {
+        ((1, 2, 49, 4), (392, 196, 4, 1), torch.float32, "cpu")
+    }
+    (x_BNC,) = build(make(attention, level="layer", shape=shape)).inputs
+    assert tuple(x_BNC.shape) == (1, 49, 8)
+    assert x_BNC.is_contiguous()
 
 
 def test_five_steps_leave_the_gradients_of_one() -> None:

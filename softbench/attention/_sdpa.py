@@ -61,10 +61,10 @@ def kernel_ran(
 
 
 def _on_meta(kernel: Kernel, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> Tensor:
-    if kernel == "math":
-        return functional.scaled_dot_product_attention(q_BHND, k_BHND, v_BHND)
     aten, heads = torch.ops.aten, (q_BHND, k_BHND, v_BHND)
-    if kernel == "flash":
+    if kernel == "math":
+        results = aten._scaled_dot_product_attention_math(*heads)
+    elif kernel == "flash":
         results = aten._scaled_dot_product_flash_attention_for_cpu(*heads)
     else:
         for_gradient = torch.is_grad_enabled() and q_BHND.requires_grad

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from softbench import __version__
-from softbench.cli.ending import BadInputError, exit_code
+from softbench.cli.ending import exit_code
+from softbench.cli.options import AsJson, PluginFiles, adopt
+from softbench.cli.suite_commands import plan, run
 
 app = typer.Typer(
     help="The complexity and efficiency benchmarking suite for attention.",
@@ -20,25 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-PluginFiles = Annotated[
-    list[Path], typer.Option("--plugin", help="A Python file that joins its room for this call.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
-
 
 def main() -> None:
     """Run the command line; without arguments it explains itself."""
     raise SystemExit(exit_code(lambda: app(sys.argv[1:] or ["--help"], standalone_mode=False)))
-
-
-def _adopt(files: list[Path]) -> None:
-    from softbench import plugins
-
-    for file in files:
-        try:
-            plugins.adopt(file)
-        except (ValueError, OSError) as error:
-            raise BadInputError(str(error)) from None
 
 
 def _version(wanted: bool) -> None:
@@ -56,34 +43,8 @@ def softbench(
     """The complexity and efficiency benchmarking suite for attention."""
 
 
-@app.command()
-def run(
-    suite: Annotated[
-        str, typer.Argument(help="A suite file, or the name of one that is packaged.")
-    ],
-    out: Annotated[Path, typer.Option(help="Where SUITE/ENVIRONMENT/ is made.")] = Path("results"),
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or meta.")] = None,
-    only: Annotated[list[str], typer.Option(help="Only this mechanism; may be repeated.")] = [],
-    changes: Annotated[
-        list[str], typer.Option("--set", help="Change the suite: shape.seq_len='[196, 784]'.")
-    ] = [],
-    executor: Annotated[str, typer.Option(help="Where the workers live.")] = "local",
-    plugin: PluginFiles = [],
-    fresh: Annotated[bool, typer.Option(help="Measure again what is recorded already.")] = False,
-    repair: Annotated[bool, typer.Option(help="Set damaged lines of the records aside.")] = False,
-) -> None:
-    """Measure a suite and draw its reports.
-
-    What is recorded already is not measured again. Ends with code 0 if every case ended in ok,
-    unsupported, skipped, out_of_memory or timeout, 4 if any ended in an error, 2 on bad input, 130
-    if interrupted.
-    """
-    from softbench.cli.running import Options, run_suite
-
-    _adopt(plugin)
-    changes = [*changes, *([] if device is None else [f"device={device}"])]
-    options = Options(out, only, changes, executor, plugin, fresh=fresh, repair=repair)
-    raise typer.Exit(run_suite(suite, options))
+app.command()(run)
+app.command()(plan)
 
 
 @app.command("list")
@@ -98,7 +59,7 @@ def list_room(
     """
     from softbench import plugins, suite
 
-    _adopt(plugin)
+    adopt(plugin)
     rooms = (*plugins.ROOMS, "suites")
     _refuse_unknown_room(room, rooms)
     if room == "suites":
@@ -130,7 +91,7 @@ def report(
     """
     from softbench.cli.folder import draw, results_below
 
-    _adopt(plugin)
+    adopt(plugin)
     for results in results_below(folder):
         for path in draw(results, tuple(name)):
             print(path)
@@ -148,7 +109,7 @@ def check(
     """
     from softbench import contract, plugins
 
-    _adopt(plugin)
+    adopt(plugin)
     room = room or plugins.room_of(name)
     _refuse_unknown_room(room, tuple(plugins.ROOMS))
     problems = contract.problems(room, name)

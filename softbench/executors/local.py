@@ -19,6 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+# What a process says last that dies because it got no memory, in C++ or in Python.
+LAST_OF_MEMORY = ("std::bad_alloc", "MemoryError", "annot allocate memory", "DefaultCPUAllocator")
+
 
 class WorkerDied(Exception):  # noqa: N818 - a finding, not an error of ours
     """The worker ended without being asked to: how, and the status of the case it was in."""
@@ -111,12 +114,13 @@ class LocalWorker:
         code = self._process.wait()
         words = self.last_words()
         said = f"; its last words: {words}" if words else ""
+        status = "out_of_memory" if any(sign in words for sign in LAST_OF_MEMORY) else "error"
         if code >= 0:
-            return WorkerDied(f"the worker exited with code {code}{said}", "error")
+            return WorkerDied(f"the worker exited with code {code}{said}", status)
         how = f"the worker was killed by {signal.Signals(-code).name}"
         if code == -signal.SIGKILL and _kills_for_memory() > self._kills_before:
             return WorkerDied(f"{how}, the system being out of memory{said}", "out_of_memory")
-        return WorkerDied(f"{how}{said}", "error")
+        return WorkerDied(f"{how}{said}", status)
 
 
 def start(threads: int) -> LocalWorker:

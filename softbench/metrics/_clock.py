@@ -2,7 +2,7 @@
 
 The garbage collector is off inside a stretch and put back as it was. The device is synchronised
 before the clock starts and before it stops, so nothing asked before is in and nothing asked within
-is left out.
+is left out. On a CPU calls follow one another and find in its caches what fits there.
 CUDA: device time comes from a pair of events around each call; with `flush` a buffer of the size of
 the device's own L2 is overwritten before each call, outside its events, so that no call finds its
 inputs in cache. Host time is what the host needed to issue the calls.
@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol as Interface
 
 import torch
 from torch import Tensor
-
-from softbench.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -35,46 +34,59 @@ class Stretch:
 Clock = Callable[[int], Stretch]
 
 
-def clock_of(workload: Workload, *, flush_l2: bool) -> tuple[str, Clock]:
-    """The name of the clock that the case's device needs, and the clock."""
-    if not workload.case.device.startswith("cuda"):
-        return "host", lambda calls: host_stretch(workload, calls)
-    flush = l2_buffer(workload.case.device) if flush_l2 else None
+class Steps(Interface):
+    """What a clock times: a workload, or its step captured as a graph."""
+
+    def step(self) -> object:
+        """One call."""
+
+    def synchronize(self) -> None:
+        """Wait until the device has finished what was asked of it."""
+
+    def clear_gradients(self) -> None:
+        """Leave no gradient behind."""
+
+
+def clock_of(steps: Steps, device: str, *, flush_l2: bool) -> tuple[str, Clock]:
+    """The name of the clock that the device needs, and the clock of these steps."""
+    if not device.startswith("cuda"):
+        return "host, hot caches", lambda calls: host_stretch(steps, calls)
+    flush = l2_buffer(device) if flush_l2 else None
     name = "cuda events, cold L2" if flush_l2 else "cuda events, hot L2"
-    return name, lambda calls: cuda_stretch(workload, calls, flush)
+    return name, lambda calls: cuda_stretch(steps, calls, flush)
 
 
-def host_stretch(workload: Workload, calls: int) -> Stretch:
+def host_stretch(steps: Steps, calls: int) -> Stretch:
     """`calls` steps between two readings of the host's clock, the device idle at both."""
     with collector_off():
-        workload.synchronize()
+        steps.synchronize()
         start = perf_counter()
         for _ in range(calls):
-            workload.step()
-        workload.synchronize()
+            steps.step()
+        steps.synchronize()
         elapsed = perf_counter() - start
-    workload.clear_gradients()  # the next case may need the memory
+    steps.clear_gradients()  # the next case may need the memory
     return Stretch(elapsed / calls, elapsed / calls, elapsed)
 
 
-def cuda_stretch(workload: Workload, calls: int, flush: Tensor | None) -> Stretch:
+def cuda_stretch(steps: Steps, calls: int, flush: Tensor | None) -> Stretch:
     """`calls` steps, each between two events on the device; `flush` is overwritten in between."""
     events = [(_event(), _event()) for _ in range(calls)]
     host_seconds = 0.0
     with collector_off():
-        workload.synchronize()
+        steps.synchronize()
         start = perf_counter()
         for before, after in events:
             if flush is not None:
                 flush.zero_()
             before.record()
             issued = perf_counter()
-            workload.step()
+            steps.step()
             host_seconds += perf_counter() - issued
             after.record()
-        workload.synchronize()
+        steps.synchronize()
         elapsed = perf_counter() - start
-    workload.clear_gradients()  # the next case may need the memory
+    steps.clear_gradients()  # the next case may need the memory
     milliseconds = sum(before.elapsed_time(after) for before, after in events)
     return Stretch(milliseconds / 1e3 / calls, host_seconds / calls, elapsed)
 

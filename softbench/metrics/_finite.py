@@ -22,7 +22,15 @@ def first_call(workload: Workload) -> None:
 
     Leaves no gradient behind.
     """
-    refuse_non_finite("the output", workload.step())
+    refuse_non_finite_step(workload, workload.step())
+
+
+def refuse_non_finite_step(workload: Workload, output: Tensor) -> None:
+    """Look at what one step gave, and at the gradients it left, which are cleared.
+
+    Raises NonFiniteError.
+    """
+    refuse_non_finite("the output", output)
     for name, tensor in _differentiated(workload):
         if tensor.grad is not None:
             refuse_non_finite(f"the gradient of {name}", tensor.grad)

@@ -3,7 +3,8 @@
 A storage counts from the operator that makes it until nothing holds it: views share their base's
 storage and add nothing, and one that was seen first as an argument lived before and never counts.
 Workspace that a kernel takes and returns inside one operator does not show in dispatch: it comes
-from a formula per operator (CPU flash attention), on top of the operator's own outputs.
+from a formula per operator, on top of the operator's own outputs. An allocator that hands out whole
+blocks makes a storage as large as the blocks it fills.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ Workspace = Callable[[OpOverload, tuple[Any, ...], Any], int]
 class LivenessTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows live bytes while it is entered; `peak` is the most that lived at one time."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, block_bytes: int = 1) -> None:
         """Start with nothing alive; `workspace` says what an operator takes inside itself."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
-        self._workspace = workspace
+        self._workspace, self._block_bytes = workspace, block_bytes
         self._known: dict[int, int] = {}
 
     def __torch_dispatch__(
@@ -43,7 +44,8 @@ class LivenessTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._meet(storage, size=0)
         output = func(*args, **(kwargs or {}))
         for storage in _storages(output):
-            self._meet(storage, size=storage.nbytes())
+            blocks = -(-storage.nbytes() // self._block_bytes)
+            self._meet(storage, size=blocks * self._block_bytes)
         self.peak = max(self.peak, self.live + self._workspace(func, args, output))
         return output
 

@@ -29,6 +29,8 @@ def cpu_workspace(func: OpOverload, args: tuple[Any, ...], output: Any) -> int:
         return torch.get_num_threads() * _forward_tile(args[0], args[1])
     if name == f"{FLASH_CPU}_backward.default":
         return torch.get_num_threads() * _backward_tile(args[1], args[2]) + _laid_out(args[0])
+    if name == "aten._safe_softmax.default":
+        return masked_rows(output)
     if name == "aten.convolution.default":
         return forward_bytes(args, output)
     if name == "aten.convolution_backward.default":
@@ -39,6 +41,11 @@ def cpu_workspace(func: OpOverload, args: tuple[Any, ...], output: Any) -> int:
 def no_workspace(func: OpOverload, args: tuple[Any, ...], output: Any) -> int:
     """For devices whose kernels' workspace is not known here."""
     return 0
+
+
+def masked_rows(output: Tensor) -> int:
+    """A truth value an entry, one a row, and a zero, to find the rows in which all is masked."""
+    return output.numel() + output.numel() // output.shape[-1] + output.element_size()
 
 
 def _forward_tile(q_BHND: Tensor, k_BHND: Tensor) -> int:

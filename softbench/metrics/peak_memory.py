@@ -10,13 +10,8 @@ The CUDA path is exercised with a stand-in only and has not run on a GPU yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import accumulate
-
-import torch
-from torch.autograd.profiler import profile
-
 from softbench.case import Measurement, Unsupported
+from softbench.metrics._allocator import taken
 from softbench.metrics._finite import first_call
 from softbench.protocol import Protocol
 from softbench.workload import Workload
@@ -30,43 +25,8 @@ def measure(workload: Workload, protocol: Protocol) -> dict[str, Measurement]:
     if workload.case.device == "meta":
         raise Unsupported("the meta device allocates nothing; ask for predicted_peak_memory")
     first_call(workload)
-    on_cuda = workload.case.device.startswith("cuda")
-    peak = cuda_peak(workload) if on_cuda else cpu_peak(workload)
+    peak = taken(workload).peak
     workload.clear_gradients()
+    on_cuda = workload.case.device.startswith("cuda")
     instrument = "cuda caching allocator" if on_cuda else "profiler allocator events"
     return {"peak_memory": Measurement([peak], {"instrument": instrument})}
-
-
-def cpu_peak(workload: Workload) -> int:
-    """Peak bytes above the start of one step, from the profiler's CPU allocator events."""
-    with profile(profile_memory=True) as profiler:
-        output = workload.step()
-    del output
-    results = profiler.kineto_results
-    assert results is not None  # the profiler has been entered and left
-    changes = [
-        (event.start_ns(), event.nbytes())
-        for event in results.events()
-        if event.name() == "[memory]"
-    ]
-    # Stable sort by time alone: events of one nanosecond keep the order they were recorded in.
-    changes.sort(key=lambda change: change[0])
-    return peak_above_start(size for _, size in changes)
-
-
-def peak_above_start(changes: Iterable[int]) -> int:
-    """The highest point of a walk of allocations (positive) and frees (negative) from zero."""
-    return max(0, *accumulate(changes, initial=0), 0)
-
-
-def cuda_peak(workload: Workload) -> int:
-    """Peak bytes above the start of one step, from CUDA's caching allocator."""
-    device = workload.case.device
-    workload.synchronize()
-    before = torch.cuda.memory_allocated(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    output = workload.step()
-    workload.synchronize()
-    peak = torch.cuda.max_memory_allocated(device) - before
-    del output
-    return peak

@@ -42,6 +42,21 @@ class Store:
         """One line more in invocations.jsonl. Raises RecordsError as `append` does."""
         _append(self.folder / "invocations.jsonl", _line(invocation))
 
+    def keep(self, name: str, content: dict[str, Any]) -> None:
+        """A JSON file beside the records, all of it or as it was. Raises RecordsError."""
+        whole = self.folder / f"{name}.new"
+        whole.unlink(missing_ok=True)
+        _append(whole, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+        whole.replace(self.folder / name)
+
+    def kept(self, name: str) -> dict[str, Any]:
+        """What `keep` wrote under that name; empty where nothing was, or something else is."""
+        try:
+            found = json.loads((self.folder / name).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def close(self) -> None:
         """Let the folder go."""
         self._lock.close()

@@ -36,11 +36,14 @@ class Span:
         return math.log(value / self.low) / math.log(self.high / self.low)
 
 
-def height_span(points: Iterable[Point], shelves: int = 0) -> Span:
-    """The heights of all points and their intervals, with room below, above, and for shelves."""
+def height_span(points: Iterable[Point], shelves: int = 0, foot: float = 0.0) -> Span:
+    """The heights of all points and their intervals, with room below, above, and for shelves.
+
+    foot: more room below, in parts of the drawn span.
+    """
     inner = _inner([height for point in points for height in extent(point)])
     roof = inner.at(1 + ABOVE)
-    return Span(inner.at(-BELOW), inner.at(1 + ABOVE + SHELF * 1.3 * shelves), roof)
+    return Span(inner.at(-BELOW - foot), inner.at(1 + ABOVE + SHELF * 1.3 * shelves), roof)
 
 
 def value_span(values: Iterable[float], margin: float = 0.1) -> Span:
@@ -67,7 +70,7 @@ def lay(axes: Axes, across: Span, up: Span, lengths: Sequence[int], unit: str) -
     axes.set(xscale="log", yscale="log", xlim=(across.low, across.high), ylim=(up.low, up.high))
     axes.minorticks_off()
     axes.set_xticks(lengths, minor=True, labels=[""] * len(lengths))
-    named = spread(lengths)
+    named = spread(lengths, most=5 if max(lengths) < 10**5 else 4)
     axes.set_xticks(named, labels=[f"{length}" for length in named])
     ticks = height_ticks(up, unit)
     axes.set_yticks(ticks, labels=[tick_label(tick, unit) for tick in ticks])
@@ -128,7 +131,7 @@ def pure(value: float) -> str:
     """A number without unit: 0.05, 20, or with a power of ten where digits would be zeros."""
     exponent = math.floor(math.log10(value) + 1e-9)
     if -3 <= exponent < 4:
-        return f"{value:.3g}"
+        return f"{value:.4g}"
     mantissa = round(value / 10.0**exponent)
     power = f"10{str(exponent).translate(SUPERSCRIPT)}"
     return power if mantissa == 1 else f"{mantissa}·{power}"

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from softbench.case import Mode, Status
+from softbench.case import Better, Mode
 from softbench.reports._groups import Group
-from softbench.reports._labels import STATUS, labels, quantity_name
 from softbench.reports._points import Point, Series
+from softbench.statistics.crossing import Crossing, crossing
 from softbench.statistics.crossover import Crossover, crossover
+from softbench.statistics.interval import Estimate
 
 RIVAL = "softmax"
 NO_LENGTH = "no common length"
@@ -31,20 +32,47 @@ class Duel:
     lost: tuple[Point, ...]
 
     @property
-    def crossover(self) -> Crossover | None:
-        """From where on the mechanism is better; None without a common length."""
-        pairs = {
+    def pairs(self) -> dict[int, tuple[Estimate, Estimate]]:
+        """What was measured of both, by length."""
+        return {
             length: (own.estimate, rival.estimate)
             for length, (own, rival) in self.found.items()
             if own.estimate and rival.estimate
         }
-        direction = [own.better for own, _ in self.found.values()]
-        return crossover(pairs, direction[0]) if pairs else None
+
+    @property
+    def better(self) -> Better:
+        """Which way is better."""
+        return next((own.better for own, _ in self.found.values()), "lower")
+
+    @property
+    def crossover(self) -> Crossover | None:
+        """From where on the mechanism is better; None without a common length."""
+        return crossover(self.pairs, self.better) if self.pairs else None
+
+    @property
+    def crossing(self) -> Crossing | None:
+        """Where the two curves cross; None without a common length, and for counts.
+
+        Between two lengths nobody counted: there the crossover's bracket says all there is.
+        """
+        exact = all(one.exact for pair in self.pairs.values() for one in pair)
+        return None if exact else crossing(self.pairs, self.better)
 
     @property
     def text(self) -> str:
         """The crossover as a table says it."""
         return words(self.crossover)
+
+    @property
+    def place(self) -> str:
+        """Where the curves cross, with its interval; empty where they do not."""
+        found = self.crossing
+        if found is None or found.at is None:
+            return ""
+        low = f"{found.low:,.0f}" if found.low else f"below {found.lengths[0]:,}"
+        high = f"{found.high:,.0f}" if found.high else f"above {found.lengths[-1]:,}"
+        return f"{found.at:,.0f} [{low}, {high}]"
 
 
 def duels(group: Group, mode: Mode, quantities: Sequence[str]) -> list[Duel]:
@@ -84,43 +112,6 @@ def words(found: Crossover | None) -> str:
     return f"undetermined between {after} and {until}" if until else f"undetermined above {after}"
 
 
-def remarks(found: Sequence[Duel], names: Mapping[Series, str]) -> list[str]:
-    """What the table's cells leave out: softmax not measured at some lengths, passing wins."""
-    lost: dict[tuple[Series, Status, str], set[int]] = defaultdict(set)
-    for duel in found:
-        for point in duel.lost:
-            lost[duel.rival, point.status, duel.quantity].add(point.seq_len)
-    alike: dict[str, list[str]] = defaultdict(list)
-    for (rival, status, quantity), at in lost.items():
-        alike[f"{names[rival]} {STATUS[status]} at N = {_listed(at)}"].append(_inline(quantity))
-    said = [f"{what} ({', '.join(quantities)})" for what, quantities in alike.items()]
-    passing = [f"{names[d.own]} {text}" for d in found if (text := _passing(d, names))]
-    return [
-        f"Not compared, though a mechanism was measured there: {'; '.join(said)}." if said else "",
-        f"Better for a while only: {'; '.join(passing)}." if passing else "",
-    ]
-
-
-def rows(group: Group, found: Sequence[Duel]) -> list[dict[str, object]]:
-    """Every duel as a row of the CSV, with the ids of the records it came from."""
-    names = labels(group.series)
-    return [
-        {
-            "mechanism": names[duel.own],
-            "params": duel.own.params,
-            "rival": names[duel.rival],
-            "mode": duel.mode,
-            "quantity": duel.quantity,
-            **_outcome(duel),
-            "lengths": " ".join(map(str, sorted(duel.found))),
-            "remark": " ".join(remarks([duel], names)).strip(),
-            **group.fixed,
-            "record_ids": " ".join(_sources(duel)),
-        }
-        for duel in found
-    ]
-
-
 def _duel(
     sides: tuple[Series, Series],
     mode: Mode,
@@ -132,38 +123,3 @@ def _duel(
     found = {n: (own[n], rival[n]) for n in measured if n in rival and rival[n].estimate}
     lost = tuple(rival[n] for n in measured if n in rival and not rival[n].estimate)
     return Duel(*sides, mode, quantity, found, lost)
-
-
-def _outcome(duel: Duel) -> dict[str, object]:
-    found = duel.crossover
-    return {
-        "crossover": duel.text,
-        "kind": found.kind if found else None,
-        "after": found.after if found else None,
-        "until": found.until if found else None,
-        "better_at": " ".join(map(str, found.wins)) if found else "",
-    }
-
-
-def _passing(duel: Duel, names: Mapping[Series, str]) -> str:
-    found = duel.crossover
-    if found is None or found.after is None:
-        return ""
-    early = {n for n in found.wins if n < found.after}
-    against = f"than {names[duel.rival]} ({_inline(duel.quantity)})"
-    return f"{against} at N = {_listed(early)}" if early else ""
-
-
-def _inline(quantity: str) -> str:
-    """A quantity's name within a sentence."""
-    name = quantity_name(quantity)
-    return name if name[:2].isupper() else name[0].lower() + name[1:]
-
-
-def _sources(duel: Duel) -> list[str]:
-    pairs = [pair for _, pair in sorted(duel.found.items())]
-    return [id_ for pair in pairs for point in pair for id_ in point.record_ids]
-
-
-def _listed(lengths: set[int]) -> str:
-    return ", ".join(f"{length:,}" for length in sorted(lengths))

@@ -7,22 +7,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from softbench.reports import _axes, _machine, _notes, _page, _panel, _sheet, _style
+from softbench.case import Mode
+from softbench.reports import (
+    _axes,
+    _handles,
+    _machine,
+    _notes,
+    _overlays,
+    _page,
+    _panel,
+    _sheet,
+    _style,
+)
+from softbench.reports._column import Column, column
 from softbench.reports._groups import Group
-from softbench.reports._labels import MODE, STATUS, labels, quantity_name
-from softbench.reports._points import Point, Series
+from softbench.reports._labels import MODE, labels, quantity_name
+from softbench.reports._points import Series
+from softbench.reports._units import human
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
 USUAL, TALL = 1.08, 1.35  # height over width of a panel
+BARS = (
+    "Bars at the foot: where a mechanism overtakes the best softmax for good, 95 % interval; a "
+    "caret where that reaches beyond the lengths measured of both."
+)
 MANY = 6  # more lines than this lie too close in a usual panel
 
 
 def save(group: Group, quantities: Sequence[str], stem: Path) -> list[Path]:
     """Write the figure of `group` as stem.pdf, stem.svg and stem.png; returns their paths."""
-    facts = _machine.read(stem.parent, str(group.fixed["environment"]))
+    facts = _machine.facts(stem.parent, group)
     with own_settings():
         return _sheet.write(draw(group, quantities, facts), stem)
 
@@ -33,17 +49,21 @@ def draw(group: Group, quantities: Sequence[str], facts: dict[str, Any]) -> Figu
 
     strokes = _style.strokes(group.series)
     names = labels(group.series)
-    shown = [point for point in group.points if point.quantity in quantities]
-    legends = [_series_handles(strokes, names, shown), failure_handles(shown)]
+    columns = [column(group, quantity, facts) for quantity in quantities]
+    shown = [point for one in columns for point in one.points]
+    legends = [
+        _handles.series(strokes, names, shown),
+        [*_handles.failures(shown), *_handles.marks(columns)],
+    ]
     page = _page.arrange(
         len(group.modes),
-        len(quantities),
+        len(columns),
         _sheet.texts(legends),
-        [_caption(group, shown, facts), _notes.unsupported(shown, names)],
+        [_caption(group, columns, facts), _notes.unsupported(shown, names)],
         aspect=USUAL if len(group.series) <= MANY else TALL,
     )
     figure = Figure(figsize=(_page.WIDTH, page.height))
-    _panels(figure, group, quantities, strokes, page)
+    _panels(figure, group.modes, columns, strokes, page)
     _sheet.furnish(figure, page, legends, [MODE[mode] for mode in group.modes])
     return figure
 
@@ -61,55 +81,32 @@ def own_settings() -> Iterator[None]:
 
 def _panels(
     figure: Figure,
-    group: Group,
-    quantities: Sequence[str],
+    modes: Sequence[Mode],
+    columns: Sequence[Column],
     strokes: Mapping[Series, _style.Stroke],
     page: _page.Page,
 ) -> None:
-    lengths = sorted({point.seq_len for point in group.points})
-    for column, quantity in enumerate(quantities):
-        every = [point for point in group.points if point.quantity == quantity]
+    for place, every in enumerate(columns):
         # One span for all rows, so that the modes can be compared.
-        up = _axes.height_span(every, _panel.shelves(every))
-        for row, mode in enumerate(group.modes):
-            axes = figure.add_axes(page.boxes[row][column])
-            points = [point for point in every if point.mode == mode]
-            _panel.draw(axes, points, strokes, up, lengths, every[0].unit)
-            axes.set_title(quantity_name(quantity) if row == 0 else "")
-            last = row == len(group.modes) - 1
+        up = _axes.height_span(every.shown, _panel.shelves(every.points), _overlays.foot(every))
+        for row, mode in enumerate(modes):
+            axes = figure.add_axes(page.boxes[row][place])
+            _panel.draw(axes, every.of(mode), strokes, up, every.lengths)
+            _overlays.draw(axes, every.of(mode), strokes)
+            axes.set_title(quantity_name(every.quantity) if row == 0 else "")
+            last = row == len(modes) - 1
             axes.set_xlabel("tokens N" if last else "")
             axes.tick_params(labelbottom=last)
 
 
-def _series_handles(
-    strokes: Mapping[Series, _style.Stroke], names: Mapping[Series, str], shown: Sequence[Point]
-) -> list[Line2D]:
-    drawn = {point.series for point in shown if point.status != "unsupported"}
-    return [
-        _sheet.series_handle(names[series], stroke)
-        for series, stroke in strokes.items()
-        if series in drawn
+def _caption(group: Group, columns: Sequence[Column], facts: dict[str, Any]) -> str:
+    shown = [point for one in columns for point in one.points]
+    limit = next((one.limit for one in columns if one.limit), None)
+    sentences = [
+        _notes.setting(group, facts),
+        _notes.measured(shown, facts),
+        _notes.missing(shown),
+        BARS if any(one.of(mode).bars for one in columns for mode in one.modes) else "",
+        f"Level line: this machine's memory, {human(limit, 'byte')}." if limit else "",
     ]
-
-
-def failure_handles(shown: Sequence[Point]) -> list[Line2D]:
-    """What the marks of unmeasured cells mean, for the kinds that occur."""
-    kinds = {point.status for point in shown}
-    known = {point.status for point in shown if not _panel.unknown(point)}
-    handles = [
-        _sheet.handle(
-            label=STATUS[kind] + (", at its predicted value" if kind in known else ""),
-            **_panel.failure(kind, "#404040"),
-        )
-        for kind in _panel.FAILED
-        if kind in kinds
-    ]
-    if any(_panel.unknown(point) for point in shown):
-        label = "at the upper edge: height not known"
-        handles.append(_sheet.handle(label=label, **_panel.arrowhead("#404040"), linestyle="none"))
-    return handles
-
-
-def _caption(group: Group, shown: Sequence[Point], facts: dict[str, Any]) -> str:
-    sentences = [_notes.setting(group, facts), _notes.method(shown), _notes.missing(shown)]
     return " ".join(filter(None, sentences))

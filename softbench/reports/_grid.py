@@ -6,18 +6,17 @@ The best of a column at one length is marked only where it can be told from ever
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from softbench.case import Mode
-from softbench.reports._groups import Group
-from softbench.reports._labels import QUANTITY, STATUS, labels, order, quantity_name
-from softbench.reports._points import Point
+from softbench.reports._labels import QUANTITY, STATUS, order, quantity_name
+from softbench.reports._points import Point, Series
 from softbench.reports._units import column_unit, decimals_of, human, number
 from softbench.statistics.best import clear_best
 from softbench.statistics.interval import Estimate
 
 ABSENT = "–"
+OF_PEAK = "Of peak"
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,9 @@ class Cell:
     best: bool = False
 
 
+Row = tuple[str, str, tuple[Cell, ...]]
+
+
 @dataclass(frozen=True)
 class Grid:
     """A table's heading and rows; a row is what it stands under, its label and its cells.
@@ -36,23 +38,37 @@ class Grid:
     """
 
     heading: tuple[str, ...]
-    rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
+    rows: tuple[Row, ...]
     alignment: str
 
 
-def grid(group: Group, mode: Mode) -> Grid:
-    """The table of one mode: every length with every series that has something to say there."""
-    points = [point for point in group.points if point.mode == mode]
+@dataclass(frozen=True)
+class Column:
+    """A quantity, its heading, and how a point of it becomes text."""
+
+    quantity: str
+    heading: str
+    text: Callable[[Point], str]
+
+    def cell(self, point: Point | None, best: set[tuple[str, str]]) -> Cell:
+        """The point's cell; `best` are the (case id, quantity) to be marked."""
+        if point is None:
+            return Cell(ABSENT)
+        marked = self.text is value and (point.case.id, point.quantity) in best
+        return Cell(self.text(point), marked)
+
+
+def grid(points: Sequence[Point], names: Mapping[Series, str]) -> Grid:
+    """The table of one mode's points: every length with every series that has something there."""
     columns = _columns(points)
-    names = labels(group.series)
-    found = {(p.seq_len, names[p.series], p.quantity): p for p in points}
+    found = {(p.seq_len, p.series, p.quantity): p for p in points}
     best = _best(points)
     places = sorted({(p.seq_len, p.series) for p in points}, key=lambda at: (at[0], order(at[1])))
     rows = []
-    for seq_len, series in places:
-        cells = [found.get((seq_len, names[series], quantity)) for quantity in columns]
-        rows.append((f"{seq_len:,}", names[series], tuple(_cell(cell, best) for cell in cells)))
-    heading = ("N", "Mechanism", *(_title(quantity, unit) for quantity, unit in columns.items()))
+    for place in places:
+        cells = [column.cell(found.get((*place, column.quantity)), best) for column in columns]
+        rows.append((f"{place[0]:,}", names[place[1]], tuple(cells)))
+    heading = ("N", "Mechanism", *(column.heading for column in columns))
     return Grid(heading, tuple(rows), "rl" + "r" * len(columns))
 
 
@@ -62,7 +78,7 @@ def value(point: Point) -> str:
         said = STATUS[point.status]
         if point.predicted is None or point.status == "unsupported":
             return said
-        return f"{said} (predicted {human(point.predicted, point.unit)})"
+        return f"{said} (≈ {human(point.predicted, point.unit)})"
     divisor, _ = column_unit(point.unit)
     centre = point.estimate.centre / divisor
     if point.estimate.low is None or point.estimate.high is None:
@@ -72,20 +88,28 @@ def value(point: Point) -> str:
     return f"{number(centre, decimals)} [{number(low, decimals)}, {number(high, decimals)}]"
 
 
-def _cell(point: Point | None, best: set[tuple[str, str]]) -> Cell:
-    if point is None:
-        return Cell(ABSENT)
-    return Cell(value(point), (point.case.id, point.quantity) in best)
+def of_peak(point: Point) -> str:
+    """How much of what the machine's measured rates allow was reached."""
+    roofline = point.remarks.roofline
+    if roofline is None:
+        return ABSENT
+    percent = 100 * roofline.fraction
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
 
 
-def _columns(points: Sequence[Point]) -> dict[str, str]:
-    """Quantity to unit, the well-known ones first and in their usual order."""
+def _columns(points: Sequence[Point]) -> list[Column]:
+    """The well-known quantities first and in their usual order, a time with what it is of peak."""
     units = {point.quantity: point.unit for point in points}
     ordered = [
         *(name for name in QUANTITY if name in units),
         *sorted(units.keys() - QUANTITY.keys()),
     ]
-    return {name: units[name] for name in ordered}
+    roofs = {point.quantity for point in points if point.remarks.roofline}
+    return [
+        Column(name, _title(name, units[name]) if text is value else OF_PEAK, text)
+        for name in ordered
+        for text in ((value, of_peak) if name in roofs else (value,))
+    ]
 
 
 def _title(quantity: str, unit: str) -> str:

@@ -29,12 +29,17 @@ FURTHER = {"seq_len": "N{}", "mode": "{}", "num_landmarks": "M{}"}
 
 @dataclass(frozen=True)
 class Group:
-    """The points of one figure, what they hold fixed, and the suffix that tells it from others."""
+    """The points of one figure, what they hold fixed, and the words that tell it from others."""
 
     fixed: dict[str, str | int]
-    suffix: str
+    words: tuple[str, ...]
     points: tuple[Point, ...]
     records: tuple[Record, ...]
+
+    @property
+    def suffix(self) -> str:
+        """The words as the end of a file's name."""
+        return "".join(f"_{word}" for word in self.words).replace(":", "-")
 
     @property
     def series(self) -> list[Series]:
@@ -77,8 +82,8 @@ def _by_size(fixed: Iterable[tuple[str, str | int]]) -> list[tuple[bool, int, st
 
 def _group(fixed: dict[str, str | int], records: Sequence[Record], telling: Iterable[str]) -> Group:
     forms = FIXED | FURTHER
-    suffix = "".join("_" + forms[name].format(fixed[name]) for name in telling)
-    return Group(fixed, suffix.replace(":", "-"), tuple(points(records)), tuple(records))
+    words = tuple(forms[name].format(fixed[name]) for name in telling)
+    return Group(fixed, words, tuple(points(records)), tuple(records))
 
 
 def _fixed(record: Record, split: Sequence[str]) -> dict[str, str | int]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GREY = "#8A8A8A"
+NAME = "#5A5A5A"  # of a guide, as it is printed
 GAP = 0.04  # of the panel, between a guide and the series it runs beside
 NAMES = {1: "∝ N", 2: "∝ N²"}
 
@@ -38,7 +39,8 @@ def _guide(axes: Axes, across: Span, up: Span, *, power: int, anchor: tuple[int,
     axes.plot(lengths, heights, color=GREY, linewidth=0.7, zorder=1, scalex=False, scaley=False)
     name_at = _place(list(zip(lengths, heights, strict=True)), up)
     if name_at:
-        _name(axes, across, up, power, name_at)
+        # The quadratic's empty side is above it, the linear's below.
+        label(axes, NAMES[power], name_at, power=power, above=power == 2)
 
 
 def _place(line: Sequence[tuple[float, float]], up: Span) -> tuple[float, float] | None:
@@ -47,21 +49,25 @@ def _place(line: Sequence[tuple[float, float]], up: Span) -> tuple[float, float]
     return room[-1] if room else None
 
 
-def _name(axes: Axes, across: Span, up: Span, power: int, at: tuple[float, float]) -> None:
+def label(axes: Axes, text: str, at: tuple[float, float], *, power: float, above: bool) -> None:
+    """Write `text` along a line of slope `power`, ending at `at`, beside the line.
+
+    The limits of the axes and their place in the figure must stand already.
+    """
+    across, up = Span(*axes.get_xlim()), Span(*axes.get_ylim())
     box, size = axes.get_position(), axes.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
     right = box.width * size[0] / math.log(across.high / across.low)
     rise = power * box.height * size[1] / math.log(up.high / up.low)
-    angle = math.degrees(math.atan2(rise, right))
-    side = 1 if power == 2 else -1  # the quadratic's empty side is above it, the linear's below
-    offset = (-5 * side * math.sin(math.radians(angle)), 5 * side * math.cos(math.radians(angle)))
+    angle = math.atan2(rise, right)
+    off = 5 if above else -5
     axes.annotate(
-        NAMES[power],
+        text,
         at,
-        xytext=offset,
+        xytext=(-off * math.sin(angle), off * math.cos(angle)),
         textcoords="offset points",
-        rotation=angle,
+        rotation=math.degrees(angle),
         rotation_mode="anchor",
         ha="right",
         va="center",
-        color="#5A5A5A",
+        color=NAME,
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from softbench.reports import _axes, _page, _panel, _sheet, _style
+from softbench.reports import _axes, _marks, _page, _panel, _sheet, _style
 from softbench.reports._curves import Stop, by_curve
 from softbench.reports._labels import quantity_name, solver, solver_labels
 from softbench.reports._points import Series
@@ -134,7 +134,7 @@ def _level(axes: Axes, held: Sequence[Stop], error: str, stroke: _style.Stroke) 
             point.estimate.centre,
             color=colour,
             linestyle=stroke.dash,
-            linewidth=_panel.LINE_WIDTH,
+            linewidth=_marks.LINE_WIDTH,
             zorder=2,
         )
 
@@ -149,8 +149,8 @@ def _line(
     colour = stroke.look.colour
     if not against.quantity:  # places that were measured go back and forth: no band between them
         _band(axes, xs, every, colour)
-    style = {"linestyle": stroke.dash, "linewidth": _panel.LINE_WIDTH}
-    axes.plot(xs, ys, **{**_panel.mark(stroke), **style})
+    style = {"linestyle": stroke.dash, "linewidth": _marks.LINE_WIDTH}
+    axes.plot(xs, ys, **{**_marks.mark(stroke), **style})
     for stop, y in zip(placed, ys, strict=True):
         if against.quantity:
             _panel.sideways(axes, stop.points[against.quantity], y, colour)

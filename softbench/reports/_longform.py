@@ -70,5 +70,8 @@ def _outcome(point: Point) -> dict[str, object]:
         "num_processes": found.num_processes if found else 0,
         "without_interval": found.without_interval if found else None,
         "predicted": point.predicted,
+        "asked": point.remarks.asked,
+        "launch_bound": point.remarks.launch_bound,
+        "drifted": point.remarks.drifted,
         "reason": point.reason,
     }

@@ -12,6 +12,7 @@ from softbench.reports._labels import MODE, STATUS
 from softbench.reports._points import Point, Series
 from softbench.statistics.interval import Estimate
 
+TELLING = ("environment-", "protocol-")  # said only where another has a figure of its own
 FURTHER = {"seq_len": "N = {:,}", "num_landmarks": "M = {}"}
 
 
@@ -29,14 +30,47 @@ def setting(group: Group, facts: dict[str, Any]) -> str:
         parts.append(MODE[str(fixed["mode"])])
     if fixed["inputs"] != "normal":
         parts.append(f"{fixed['inputs']} inputs")
+    parts += [word.replace("-", " ", 1) for word in group.words if word.startswith(TELLING)]
     return ", ".join(parts) + "."
+
+
+def measured(points: Sequence[Point], facts: dict[str, Any]) -> str:
+    """The statistic, how busy the machine was, and how steady."""
+    return " ".join(filter(None, [method(points), steadiness(points, facts)]))
+
+
+def steadiness(points: Sequence[Point], facts: dict[str, Any]) -> str:
+    """How busy the machine was and whether its speed drifted, as far as the records tell."""
+    return " ".join(filter(None, [_load(points, facts), _drift(points)]))
+
+
+def _load(points: Sequence[Point], facts: dict[str, Any]) -> str:
+    """How busy the machine was when its runs began; empty if unknown or nothing was timed."""
+    loads, timed = facts.get("load"), any(p.unit == "s" and p.estimate for p in points)
+    if not loads or not timed:
+        return ""
+    span = " to ".join(dict.fromkeys(f"{load:.1f}" for load in (min(loads), max(loads))))
+    cores = f" on {facts['cores']} cores" if facts.get("cores") else ""
+    runs = "the run" if len(loads) == 1 else f"{len(loads)} runs"
+    return f"Load at the start of {runs}: {span}{cores}."
+
+
+def _drift(points: Sequence[Point]) -> str:
+    """In how many of the timed cells the sentinel saw the machine's speed drift."""
+    timed = {point.case.id for point in points if point.unit == "s" and point.estimate}
+    drifted = {point.case.id for point in points if point.remarks.drifted}
+    if not drifted:
+        return ""
+    of = f"{len(drifted)} of {len(timed | drifted)} timed cells"
+    return f"In {of} the machine's speed drifted while they were measured."
 
 
 def method(points: Sequence[Point]) -> str:
     """What a printed value and its interval are, and of how many processes."""
     timed = [point.estimate for point in points if point.estimate and not point.estimate.exact]
     if not timed:
-        return "Every value is an exact count."
+        predicted = any(point.quantity.startswith("predicted") for point in points)
+        return f"Every value is an exact count{' or a prediction' if predicted else ''}."
     counts = sorted({found.num_processes for found in timed})
     many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     text = f"Values: geometric mean of the medians of {many} fresh processes."
@@ -63,7 +97,9 @@ def missing(points: Sequence[Point]) -> str:
     lost = {(p.status, p.case.id) for p in points if p.status not in ("ok", "unsupported")}
     counts = Counter(status for status, _ in sorted(lost))
     listed = [f"{count} {STATUS[status]}" for status, count in counts.items()]
-    cells = len({point.case.id for point in points})
+    # Where nothing was to run, nothing was lost: only what was tried of the same quantity counts.
+    tried = {point.quantity for point in points if (point.status, point.case.id) in lost}
+    cells = len({point.case.id for point in points if point.quantity in tried})
     return f"Not measured: {', '.join(listed)} of {cells} cells." if listed else ""
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH = 7.0  # the text width of a paper
-LEFT, RIGHT, TOP = 0.76, 0.18, 0.24
+LEFT, RIGHT, TOP = 0.76, 0.22, 0.24
 BETWEEN, UNDER_ROW, UNDER_PANELS = 0.62, 0.16, 0.42
 LEGEND_ROW, LEGEND_GAP, NOTE_ROW, EDGE = 0.143, 0.06, 0.125, 0.06
 LETTER = 0.064  # the mean width of a letter in the legend

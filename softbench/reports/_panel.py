@@ -1,8 +1,9 @@
 """One panel: a line with intervals for each series, and a mark for every cell not measured.
 
-A line breaks where a cell is missing; a dotted thread leads on to what was predicted there. A
-cell without prediction stands at the panel's upper edge under an arrowhead: how high it would be
-is not known. Calls too few for an interval are drawn one by one as dots.
+A line breaks where a cell is missing; a thin dashed thread leads on to what was predicted there,
+and beyond the lengths that were tried. A cell without prediction stands at the panel's upper edge
+under an arrowhead: how high it would be is not known. Calls too few for an interval are drawn one
+by one as dots. A launch-bound mark is open around a dot.
 """
 
 from __future__ import annotations
@@ -11,76 +12,34 @@ import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from softbench.reports import _axes, _guides
+from softbench.reports import _axes, _guides, _marks
+from softbench.reports._column import Column
 from softbench.reports._points import Point, Series
 from softbench.reports._style import Stroke
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Open shapes that no mechanism uses.
-FAILED: dict[str, str | tuple[int, int, int]] = {
-    "skipped": "o",
-    "out_of_memory": "x",
-    "timeout": "1",
-    "error": (6, 2, 0),
-}
-UNKNOWN_HEIGHT = 6  # matplotlib's caret pointing up
-LINE_WIDTH = 1.1
-MARKER_SIZE = 3.8
-
 
 def draw(
     axes: Axes,
-    points: Sequence[Point],
+    column: Column,
     strokes: Mapping[Series, Stroke],
     up: _axes.Span,
     lengths: Sequence[int],
-    unit: str,
 ) -> None:
-    """Draw the points of one quantity and mode on axes whose heights span `up`."""
+    """Draw one mode's points of `column` on axes whose heights span `up`, at all `lengths`."""
     across = _axes.length_span(lengths)
-    _axes.lay(axes, across, up, lengths, unit)
-    ends = [(point.seq_len, point.height) for point in points]
+    _axes.lay(axes, across, up, lengths, column.unit)
+    ends = [(point.seq_len, point.height) for point in column.shown]
     _guides.draw(axes, across, up, [(x, y) for x, y in ends if y is not None and y > 0])
     for series, stroke in strokes.items():
-        _line(axes, [point for point in points if point.series == series], stroke)
-    _edge(axes, [point for point in points if unknown(point)], strokes)
-
-
-def mark(stroke: Stroke) -> dict[str, Any]:
-    """The marker of a series, as matplotlib's options."""
-    hollow = stroke.fill == "none"
-    return {
-        "color": stroke.look.colour,
-        "marker": stroke.look.marker,
-        # A larger hollow mark lies beneath a filled one: both show where two series coincide.
-        "markersize": MARKER_SIZE + (2.0 if hollow else 0),
-        "zorder": 2.8 if hollow else 3,
-        "markeredgewidth": 0.7 if hollow else 0.3,
-        "fillstyle": "full" if hollow else stroke.fill,
-        "markerfacecolor": "white" if hollow else stroke.look.colour,
-        "markerfacecoloralt": "white",
-    }
-
-
-def failure(status: str, colour: str) -> dict[str, Any]:
-    """The mark of a cell that was not measured, as matplotlib's options."""
-    return {
-        "color": colour,
-        "marker": FAILED[status],
-        "markersize": MARKER_SIZE + 1.4,
-        "markeredgewidth": 1.0,
-        "markerfacecolor": "white",
-        "linestyle": "none",
-    }
-
-
-def arrowhead(colour: str) -> dict[str, Any]:
-    """What stands above a cell whose height is not known, as matplotlib's options."""
-    return {"color": colour, "marker": UNKNOWN_HEIGHT, "markersize": 3}
+        own = [point for point in column.points if point.series == series]
+        _line(axes, own, stroke)
+        _beyond(axes, own, [p for p in column.beyond if p.series == series], stroke.look.colour)
+    _edge(axes, [point for point in column.points if unknown(point)], strokes)
 
 
 def _line(axes: Axes, points: Sequence[Point], stroke: Stroke) -> None:
@@ -89,20 +48,43 @@ def _line(axes: Axes, points: Sequence[Point], stroke: Stroke) -> None:
     measured = [_positive(p.height) if p.estimate else math.nan for p in shown]
     colour = stroke.look.colour
     _threads(axes, [point for point in shown if not unknown(point)], colour)
-    axes.plot(lengths, measured, linewidth=LINE_WIDTH, linestyle=stroke.dash, **mark(stroke))
+    axes.plot(
+        lengths, measured, linewidth=_marks.LINE_WIDTH, linestyle=stroke.dash, **_marks.mark(stroke)
+    )
     for point in shown:
         _doubt(axes, point, colour)
         if not point.estimate and point.predicted is not None:
             at = ([point.seq_len], [_positive(point.predicted)])
-            axes.plot(*at, zorder=4, **failure(point.status, colour))
+            axes.plot(*at, zorder=4, **_marks.failure(point.status, colour))
+        if point.estimate and point.remarks.launch_bound:
+            _open(axes, point, stroke)
+
+
+def _open(axes: Axes, point: Point, stroke: Stroke) -> None:
+    at = ([point.seq_len], [_positive(point.height)])
+    axes.plot(*at, zorder=3.5, **_marks.open_mark(stroke))
+    axes.plot(*at, ".", color=stroke.look.colour, markersize=1.6, zorder=3.6)
 
 
 def _threads(axes: Axes, known: Sequence[Point], colour: str) -> None:
-    """Dotted threads to predicted points only: under a dashed line they would change its look."""
+    """Threads to predicted points only: under a dashed line they would change its look."""
     for left, right in itertools.pairwise(known):
         if left.estimate is None or right.estimate is None:
-            ends = [left.seq_len, right.seq_len], [_positive(p.height) for p in (left, right)]
-            axes.plot(*ends, color=colour, linewidth=0.6, linestyle=":", zorder=2)
+            _thread(axes, [left, right], colour)
+
+
+def _thread(axes: Axes, along: Sequence[Point], colour: str) -> None:
+    lengths = [point.seq_len for point in along]
+    heights = [_positive(point.height) for point in along]
+    axes.plot(lengths, heights, color=colour, zorder=2, **_marks.THREAD)
+
+
+def _beyond(axes: Axes, tried: Sequence[Point], beyond: Sequence[Point], colour: str) -> None:
+    """The thread from the last length that was tried, if its height is known, to the end."""
+    known = [p for p in tried if p.status != "unsupported" and p.height is not None]
+    ordered = sorted([*known[-1:], *beyond], key=lambda point: point.seq_len)
+    if beyond:
+        _thread(axes, ordered, colour)
 
 
 def _doubt(axes: Axes, point: Point, colour: str) -> None:
@@ -136,10 +118,10 @@ def _edge(axes: Axes, unknown: Sequence[Point], strokes: Mapping[Series, Stroke]
         top = 1.0 - _axes.SHELF * hanging[point.seq_len]
         hanging[point.seq_len] += 1
         colour = strokes[point.series].look.colour
-        style = failure(point.status, colour)
+        style = _marks.failure(point.status, colour)
         axes.plot([point.seq_len], [top - 0.035], transform=up, clip_on=False, zorder=4, **style)
         tip = ([point.seq_len], [top + 0.012])
-        axes.plot(*tip, transform=up, clip_on=False, zorder=4, **arrowhead(colour))
+        axes.plot(*tip, transform=up, clip_on=False, zorder=4, **_marks.arrowhead(colour))
 
 
 def unknown(point: Point) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from softbench.case import Better, Case, Mode, Record, Status
+from softbench.reports._remarks import Remarks, finite, remarks
 from softbench.statistics.interval import Estimate, estimate
 
 WORST_FIRST: tuple[Status, ...] = (
@@ -51,6 +52,7 @@ class Point:
     predicted: float | None
     reason: str | None
     record_ids: tuple[str, ...]
+    remarks: Remarks
 
     @property
     def mode(self) -> Mode:
@@ -100,15 +102,13 @@ def _point(cell: Sequence[Record], layouts: Mapping[str, str]) -> Point:
         predicted=None if status in ("ok", "unsupported") else _predicted(repeats),
         reason=first.reason,
         record_ids=tuple(record.id for record in (telling if measured else repeats)),
+        remarks=remarks(telling),
     )
 
 
 def _predicted(repeats: Sequence[Record]) -> float | None:
-    for record in repeats:
-        value = record.detail.get("predicted")
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-    return None
+    told = (finite(record.detail.get("predicted")) for record in repeats)
+    return next((value for value in told if value is not None), None)
 
 
 def _series(case: Case, layout: str) -> Series:

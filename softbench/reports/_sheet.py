@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from softbench.reports import _page, _panel, _style
+from softbench.reports import _marks, _page, _style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ def handle(**options: Any) -> Line2D:
 def series_handle(name: str, stroke: _style.Stroke) -> Line2D:
     """The legend's entry of a series."""
     return handle(
-        label=name, linestyle=stroke.dash, linewidth=_panel.LINE_WIDTH, **_panel.mark(stroke)
+        label=name, linestyle=stroke.dash, linewidth=_marks.LINE_WIDTH, **_marks.mark(stroke)
     )
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from softbench.reports import _axes, _figure, _page, _panel, _sheet, _style, _tags
+from softbench.reports import _axes, _ends, _handles, _marks, _page, _panel, _sheet, _style
 from softbench.reports._curves import Stop, by_curve
 from softbench.reports._labels import labels, quantity_name
 from softbench.reports._points import Point, Series
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 Strokes = Mapping[Series, _style.Stroke]
-POINTS_PER_INCH = 72
 MARGIN = 0.14  # of the drawn span: room for a number below the lowest mark
 
 
@@ -36,13 +35,13 @@ def draw(
 
     errors, costs = kinds
     strokes = _style.strokes([*by_curve(references), *by_curve(found)])
-    legends = [_handles(found, references, strokes, kinds), _failures(found, kinds)]
+    legends = [_entries(found, references, strokes, kinds), _failures(found, kinds)]
     page = _page.arrange(len(errors), len(costs), _sheet.texts(legends), notes)
     figure = Figure(figsize=(_page.WIDTH, page.height))
     for row, error in enumerate(errors):
         for column, cost in enumerate(costs):
             axes = figure.add_axes(page.boxes[row][column])
-            _lay(axes, found, references, (error, cost))
+            lay(axes, found, references, (error, cost))
             _panel_of(axes, found, references, (error, cost), strokes)
             axes.tick_params(labelbottom=row == len(errors) - 1)
             axes.set_xlabel(quantity_name(cost) if row == len(errors) - 1 else "")
@@ -50,7 +49,7 @@ def draw(
     return figure
 
 
-def _lay(
+def lay(
     axes: Axes, found: Sequence[Stop], references: Sequence[Stop], shown: tuple[str, str]
 ) -> None:
     """Scales, limits and ticks. Every row has the same costs below it."""
@@ -81,20 +80,20 @@ def _panel_of(
 ) -> None:
     error, cost = shown
     for stop in references:
-        _upright(axes, stop.points.get(cost), strokes[stop.curve])
+        upright(axes, stop.points.get(cost), strokes[stop.curve])
     for curve, along in by_curve(found).items():
         placed = [stop for stop in along if is_placed(stop, error, cost)]
         _line(axes, placed, shown, strokes[curve])
     _number(axes, found, shown, [x for stop in references if (x := stop.height(cost))])
 
 
-def _upright(axes: Axes, point: Point | None, stroke: _style.Stroke) -> None:
+def upright(axes: Axes, point: Point | None, stroke: _style.Stroke) -> None:
     """Softmax's cost, with its interval as a band; nothing where it was not measured."""
     if not point or not point.estimate:
         return
     found, colour = point.estimate, stroke.look.colour
     axes.axvline(
-        found.centre, color=colour, linestyle=stroke.dash, linewidth=_panel.LINE_WIDTH, zorder=1.5
+        found.centre, color=colour, linestyle=stroke.dash, linewidth=_marks.LINE_WIDTH, zorder=1.5
     )
     if found.low is not None and found.high is not None:
         axes.axvspan(found.low, found.high, color=colour, alpha=0.12, linewidth=0, zorder=1)
@@ -106,13 +105,13 @@ def _line(
     error, cost = shown
     heights = {stop.case_id: stop.height(error) or math.nan for stop in placed}
     places = [(x, heights[stop.case_id]) for stop in placed if (x := stop.height(cost))]
-    style: dict[str, Any] = {"linestyle": stroke.dash, "linewidth": _panel.LINE_WIDTH}
-    axes.plot([x for x, _ in places], [y for _, y in places], **style, **_panel.mark(stroke))
+    style: dict[str, Any] = {"linestyle": stroke.dash, "linewidth": _marks.LINE_WIDTH}
+    axes.plot([x for x, _ in places], [y for _, y in places], **style, **_marks.mark(stroke))
     for stop in placed:
         point, y = stop.points[cost], heights[stop.case_id]
         if point.estimate is None:
             at = ([point.predicted or math.nan], [y])
-            axes.plot(*at, zorder=4, **_panel.failure(point.status, stroke.look.colour))
+            axes.plot(*at, zorder=4, **_marks.failure(point.status, stroke.look.colour))
         _panel.sideways(axes, point, y, stroke.look.colour)
 
 
@@ -120,37 +119,25 @@ def _number(
     axes: Axes, found: Sequence[Stop], shown: tuple[str, str], uprights: Sequence[float]
 ) -> None:
     """The rank at both ends of every line, where there is room."""
-    error, cost = shown
-    box, inches = axes.get_position(), axes.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
-    size = (box.width * inches[0] * POINTS_PER_INCH, box.height * inches[1] * POINTS_PER_INCH)
-    where = {
-        stop.case_id: _in_points(axes, (stop.points[cost].height, stop.height(error)), size)
-        for stop in found
-        if is_placed(stop, error, cost)
-    }
-    ends = [end for along in by_curve(found).values() for end in _ends(along, where)]
-    wanted = [(where[stop.case_id], str(stop.at)) for stop in ends]
-    bottom, top = axes.get_ylim()
-    feet = [[_in_points(axes, (x, y), size) for y in (bottom, top)] for x in uprights]
-    taken = [place for foot in feet for place in _tags.along(foot, int(size[1] / _tags.HEIGHT))]
-    runs = [[where[s.case_id] for s in a if s.case_id in where] for a in by_curve(found).values()]
-    taken += [place for run in runs for place in _tags.along(run)]
-    for (left, low), text in _tags.place(wanted, taken, size):
-        at = (left / size[0], low / size[1])
-        axes.text(*at, text, transform=axes.transAxes, va="bottom", color="#303030", zorder=6)
+    where = {stop.case_id: place for stop in found if (place := place_of(stop, shown))}
+    lines = list(by_curve(found).values())
+    ends = [end for along in lines for end in _ends_of(along, where)]
+    runs = [[where[stop.case_id] for stop in along if stop.case_id in where] for along in lines]
+    _ends.number(axes, [(where[stop.case_id], str(stop.at)) for stop in ends], runs, uprights)
 
 
-def _ends(along: Sequence[Stop], where: Mapping[str, object]) -> list[Stop]:
+def _ends_of(along: Sequence[Stop], where: Mapping[str, object]) -> list[Stop]:
     numbered = [stop for stop in along if stop.case_id in where and stop.at is not None]
     return [numbered[0], numbered[-1]] if len(numbered) > 1 else numbered
 
 
-def _in_points(axes: Axes, at: tuple[float | None, float | None], size: _tags.Place) -> _tags.Place:
-    x, y = at
-    assert x is not None  # the stop is placed
-    assert y is not None
-    across, up = _axes.Span(*axes.get_xlim()), _axes.Span(*axes.get_ylim())
-    return across.share(x) * size[0], up.share(y) * size[1]
+def place_of(stop: Stop, shown: tuple[str, str]) -> tuple[float, float] | None:
+    """Where a case stands, as (cost, error); None if it has no place."""
+    error, cost = shown
+    if not is_placed(stop, error, cost):
+        return None
+    x, y = stop.points[cost].height, stop.height(error)
+    return (x, y) if x and y else None
 
 
 def is_placed(stop: Stop, error: str, cost: str) -> bool:
@@ -160,7 +147,7 @@ def is_placed(stop: Stop, error: str, cost: str) -> bool:
     return known and height is not None and height > 0
 
 
-def _handles(
+def _entries(
     found: Sequence[Stop],
     references: Sequence[Stop],
     strokes: Strokes,
@@ -169,20 +156,18 @@ def _handles(
     names = labels(list(strokes))
     errors, costs = kinds
     shown = {s.curve for s in found for e in errors for c in costs if is_placed(s, e, c)}
-    uprights = [
-        _sheet.handle(
-            label=f"{names[curve]}: its cost",
-            linestyle=strokes[curve].dash,
-            linewidth=_panel.LINE_WIDTH,
-            color=strokes[curve].look.colour,
-        )
-        for curve in by_curve(references)
-    ]
+    uprights = [upright_handle(names[curve], strokes[curve]) for curve in by_curve(references)]
     lines = [_sheet.series_handle(names[c], strokes[c]) for c in by_curve(found) if c in shown]
     return [*uprights, *lines]
+
+
+def upright_handle(name: str, stroke: _style.Stroke) -> Line2D:
+    """The legend's entry of an upright line."""
+    style: dict[str, Any] = {"linestyle": stroke.dash, "color": stroke.look.colour}
+    return _sheet.handle(label=f"{name}: its cost", linewidth=_marks.LINE_WIDTH, **style)
 
 
 def _failures(found: Sequence[Stop], kinds: Sequence[Sequence[str]]) -> list[Line2D]:
     errors, costs = kinds
     placed = [s.points[c] for s in found for e in errors for c in costs if is_placed(s, e, c)]
-    return _figure.failure_handles(placed)
+    return _handles.failures(placed)

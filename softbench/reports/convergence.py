@@ -120,7 +120,7 @@ def _conditions(records: Sequence[Record]) -> str:
 
 def _render(group: Group, folder: Path) -> list[Path]:
     stem = folder / f"convergence{group.suffix}"
-    facts = _machine.read(folder, str(group.fixed["environment"]))
+    facts = _machine.facts(folder, group)
     found = _curves.stops(group.points, _curves.ITERATIONS)
     errors = errors_of(group)
     with own_settings():

@@ -63,7 +63,7 @@ def notes(group: Group, facts: dict[str, Any]) -> list[str]:
     caption = [
         _notes.setting(group, facts),
         _ranks(own),
-        _notes.method(timed),
+        _notes.measured(timed, facts),
         "Error: relative Frobenius distance of the attention term over all heads, against float64.",
         *_asides(own),
         _notes.missing(shown),
@@ -105,7 +105,7 @@ def _asides(own: Sequence[Stop]) -> list[str]:
 
 def _render(group: Group, folder: Path) -> list[Path]:
     stem = folder / f"landmarks{group.suffix}"
-    facts = _machine.read(folder, str(group.fixed["environment"]))
+    facts = _machine.facts(folder, group)
     own, references = stops_of(group)
     kinds = kinds_of(group)
     with own_settings():

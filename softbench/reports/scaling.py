@@ -1,8 +1,9 @@
 """Latency, peak memory and FLOPs against the number of tokens, log-log: one line a mechanism.
 
 Rows are the modes, columns the quantities. Records of different dtype, device, level, sizes or
-machine never share a figure: each combination has its own, named by what differs. Every point is
-also a row of the CSV beside the figure, with the ids of the records it came from.
+machine never share a figure: each combination has its own, named by what differs. Predicted bytes
+go on where nothing was tried any more; latency keeps to the lengths that were. Every point is also
+a row of the CSV beside the figure, with the ids of the records it came from.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from softbench.case import Record
 from softbench.reports import _figure, _longform
+from softbench.reports._column import PREDICTOR
 from softbench.reports._groups import Group, groups
 
 # A panel shows the first of its quantities that the records hold.
@@ -41,7 +43,8 @@ def quantities(group: Group) -> list[str]:
 def _render(group: Group, folder: Path) -> list[Path]:
     stem = folder / f"scaling{group.suffix}"
     panels = quantities(group)
-    drawn = [row for row in _longform.rows(group) if row["quantity"] in panels]
+    told = {*panels, *(PREDICTOR[name] for name in panels if name in PREDICTOR)}
+    drawn = [row for row in _longform.rows(group) if row["quantity"] in told]
     table = stem.with_name(stem.name + ".csv")
     return [
         *_figure.save(group, panels, stem),

@@ -1,7 +1,8 @@
 """Every quantity of every mechanism and length as a table: Markdown, LaTeX and CSV.
 
-A section for each mode of each combination of dtype, device, level, sizes and machine; the CSV
-holds all of them in long form, in SI units, each value with the ids of the records it came from.
+A section for each mode of each combination of dtype, device, level, sizes and machine; lengths at
+which nothing ran, but something was counted or predicted, have one of their own. The CSV holds all
+of them in long form, in SI units, each value with the ids of the records it came from.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from softbench.case import Mode, Record
-from softbench.reports import _latex, _longform, _machine, _markdown, _notes
+from softbench.case import Record
+from softbench.reports import _longform, _machine, _notes, _tables
 from softbench.reports._grid import grid
 from softbench.reports._groups import Group, groups
 from softbench.reports._labels import MODE, labels
+from softbench.reports._points import Point
 
 BOLD = (
     "Bold: the best of its length and mode, where its interval ends before every other measured "
     "one begins."
+)
+OF_PEAK = (
+    "Of peak: the least time that the measured rates of matrix products, memory and exponentials "
+    "allow, over the time taken; median of the processes."
 )
 
 
@@ -27,44 +33,49 @@ def render(records: Sequence[Record], folder: Path) -> list[Path]:
     Raises ValueError if there are no records.
     """
     found = groups(records)
-    parts = [(group, mode) for group in found for mode in group.modes]
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"table.{kind}" for kind in ("md", "tex", "csv")]
-    paths[0].write_text(
-        "\n".join(_markdown_part(*part, folder) for part in parts), encoding="utf-8"
-    )
-    needs = "% Needs \\usepackage{booktabs} in the preamble.\n"
-    paths[1].write_text(
-        "\n".join([needs, *(_latex_part(*part, folder) for part in parts)]), "utf-8"
-    )
-    _longform.write(paths[2], [row for group in found for row in _longform.rows(group)])
-    return paths
+    sections = [section for group in found for section in _sections(group, folder)]
+    rows = [row for group in found for row in _longform.rows(group)]
+    return _tables.write(folder, "table", sections, rows)
 
 
-def _markdown_part(group: Group, mode: Mode, folder: Path) -> str:
-    title = f"## {_title(group, mode)}"
-    notes = [_markdown.escape(note) for note in _footer(group, mode, folder)]
-    return "\n\n".join([title, _markdown.table(grid(group, mode)), *notes]) + "\n"
+def _sections(group: Group, folder: Path) -> list[_tables.Section]:
+    made = []
+    for mode in group.modes:
+        ran, counted = _split([point for point in group.points if point.mode == mode])
+        what = MODE[mode].capitalize()
+        if ran:
+            made.append(_section(group, ran, what, mode, folder))
+        if counted:
+            words = f"{what}, counted and predicted where nothing ran"
+            made.append(_section(group, counted, words, f"{mode}_counted", folder))
+    return made
 
 
-def _latex_part(group: Group, mode: Mode, folder: Path) -> str:
-    caption = " ".join([f"{_title(group, mode)}.", *_footer(group, mode, folder)])
-    name = f"table{group.suffix}_{mode}".replace("_", "-")
-    return _latex.table(grid(group, mode), caption, name)
+def _split(points: Sequence[Point]) -> tuple[list[Point], list[Point]]:
+    """The points at lengths at which anything ran or was to run, and those at other lengths."""
+    tried = {p.seq_len for p in points if p.status != "unsupported" and not _counted(p)}
+    if not tried:
+        return list(points), []
+    return [p for p in points if p.seq_len in tried], [p for p in points if p.seq_len not in tried]
 
 
-def _title(group: Group, mode: Mode) -> str:
-    words = [MODE[mode].capitalize(), *group.suffix.split("_")]
-    return ", ".join(filter(None, words))
+def _counted(point: Point) -> bool:
+    return point.estimate is not None and point.estimate.exact
 
 
-def _footer(group: Group, mode: Mode, folder: Path) -> list[str]:
-    points = [point for point in group.points if point.mode == mode]
+def _section(
+    group: Group, points: Sequence[Point], what: str, name: str, folder: Path
+) -> _tables.Section:
+    names, facts = labels(group.series), _machine.facts(folder, group)
     notes = [
-        _notes.setting(group, _machine.read(folder, str(group.fixed["environment"]))),
-        _notes.method(points),
+        _notes.setting(group, facts),
+        _notes.measured(points, facts),
+        OF_PEAK if any(point.remarks.roofline for point in points) else "",
         BOLD,
         _notes.missing(points),
-        _notes.unsupported(points, labels(group.series)),
+        "≈: predicted." if any(point.predicted is not None for point in points) else "",
+        _notes.unsupported(points, names),
     ]
-    return [note for note in notes if note]
+    return _tables.Section(
+        _tables.title(what, group), grid(points, names), notes, f"table{group.suffix}_{name}"
+    )

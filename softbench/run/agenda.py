@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import filterfalse
 
 from softbench import plugins
 from softbench.case import Case
 from softbench.run.ledger import Ledger
+from softbench.suite import Suite, only_counts
 
 Todo = dict[str, list[str]]  # case id to the metrics it still lacks
 
@@ -27,37 +29,39 @@ class Item:
         return ("counts of " if self.counts else "") + ",".join(sorted(self.todo))
 
 
-class Agenda:
-    """Counts first, which cost little and fail for no lack of time; then repeats outermost.
+def items(cases: Sequence[Case], suite: Suite, ledger: Ledger) -> list[Item]:
+    """What is left to measure of `cases`, in the order of the run.
 
-    If the time runs out, every cell has thus been measured about as often.
+    Counts first, which cost little and fail for no lack of time; then repeats outermost: if the
+    time runs out, every cell has been measured about as often. Of a length that is only predicted
+    nothing is taken but what never runs a case.
     """
+    counts = [name for name in suite.metrics if not plugins.load("metrics", name).REPEATED]
+    rest = [name for name in suite.metrics if name not in counts]
+    never_run = [name for name in counts if only_counts(name)]
+    run, predicted = _blocks(filter(suite.runs, cases)), _blocks(filterfalse(suite.runs, cases))
+    found = [
+        *(_item(block, counts, 0, ledger, counts=True) for block in run),
+        *(_item(block, never_run, 0, ledger, counts=True) for block in predicted),
+        *(
+            _item(block, rest, repeat, ledger, counts=False)
+            for repeat in range(suite.repeats)
+            for block in run
+        ),
+    ]
+    return [item for item in found if item.todo]
 
-    def __init__(
-        self,
-        cases: Sequence[Case],
-        metrics: Sequence[str],
-        repeats: int,
-        ledger: Ledger,
-        suite_seconds: float,
-    ) -> None:
-        counts = [name for name in metrics if not plugins.load("metrics", name).REPEATED]
-        rest = [name for name in metrics if name not in counts]
-        blocks = _blocks(cases)
-        self._items = [
-            *(_item(block, counts, 0, ledger, counts=True) for block in blocks),
-            *(
-                _item(block, rest, repeat, ledger, counts=False)
-                for repeat in range(repeats)
-                for block in blocks
-            ),
-        ]
-        self._items = [item for item in self._items if item.todo]
+
+class Agenda:
+    """The items of a run in turn, within the time that the suite has."""
+
+    def __init__(self, items: Sequence[Item], suite_seconds: float) -> None:
+        self._items = items
         self.total = sum(len(names) for item in self._items for names in item.todo.values())
         self._ends_at = time.monotonic() + suite_seconds
         self._took: dict[str, float] = {}
         self._latest: float | None = None  # seconds of the last block that was measured
-        self._ahead: list[Item] = []
+        self._ahead: Sequence[Item] = []
         self._began = time.monotonic()
 
     def __iter__(self) -> Iterator[Item]:
@@ -108,7 +112,7 @@ def _item(
     return Item(repeat, todo, counts)
 
 
-def _blocks(cases: Sequence[Case]) -> list[list[Case]]:
+def _blocks(cases: Iterable[Case]) -> list[list[Case]]:
     """Cases of one shape, dtype, device and mode together, in the order of their first."""
     blocks: dict[str, list[Case]] = {}
     for case in cases:

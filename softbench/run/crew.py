@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from typing import Protocol as Interface
 
@@ -45,6 +45,19 @@ class WorkerLost(Exception):  # noqa: N818 - a finding, not an error of ours
     def __init__(self, status: str, reason: str, doing: dict[str, Any]) -> None:
         super().__init__(reason)
         self.status, self.doing = status, doing
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What the worker said of its case before: predicted seconds and bytes, free, cap."""
+        known: dict[str, Any] = self.doing.get("known", {})
+        return known
+
+
+def in_unit(detail: Mapping[str, Any], unit: str) -> dict[str, Any]:
+    """The detail of a quantity in `unit`: of what was predicted by unit, its own and the bytes."""
+    rest = {key: value for key, value in detail.items() if key not in ("s", "byte")}
+    own = {"predicted": detail[unit]} if unit in ("s", "byte") and unit in detail else {}
+    return own | ({"predicted_bytes": detail["byte"]} if "byte" in detail else {}) | rest
 
 
 class Crew:

@@ -16,14 +16,12 @@ from softbench.case import Case, Record
 from softbench.environment import Environment, Invocation
 from softbench.protocol import Protocol
 from softbench.records import Store
-from softbench.run.agenda import Agenda, Item, Todo
-from softbench.run.crew import Crew, WorkerLost
+from softbench.run import asking
+from softbench.run.agenda import Agenda, Item, Todo, items
+from softbench.run.crew import Crew, WorkerLost, in_unit
 from softbench.run.ledger import Ledger
+from softbench.run.rates import RatesBook
 from softbench.suite import Suite
-
-# A case that does not move for this many times its budget hangs. The floors are for machines that
-# are busy, and for compilers, which take a minute a shape there.
-PATIENCE, LEAST_PATIENCE, COMPILE_PATIENCE = 3.0, 60.0, 600.0
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,10 @@ class Run:
         context: Context,
     ) -> None:
         self._suite, self._crew, self._store = suite, crew, store
-        self._ledger, self._context = ledger, context
+        self._ledger, self._context, self._rates = ledger, context, RatesBook(store)
         self._cases = {case.id: case for case in cases}
         self._statuses: Counter[str] = Counter()
-        budget = suite.budget.suite_seconds
-        self._agenda = Agenda(cases, suite.metrics, suite.repeats, ledger, budget)
+        self._agenda = Agenda(items(cases, suite, ledger), suite.budget.suite_seconds)
 
     @property
     def total(self) -> int:
@@ -91,43 +88,39 @@ class Run:
 
     def _block(self, item: Item) -> Iterator[Progress]:
         """One block, by as many workers as it takes."""
-        patience = self._patience(item)
+        patience = asking.patience(item.todo, self._cases, self._suite)
         left = {id: list(names) for id, names in item.todo.items()}
         while any(left.values()):
             self._crew.ready()
             try:
                 for event in self._crew.ask(self._task(left, item.repeat), patience):
-                    if event is None:
-                        yield self._progress(None)
-                    else:
-                        yield self._record(event, left, item.repeat)
+                    yield self._heard(event or {}, left, item.repeat)
                 return
             except WorkerLost as lost:
                 yield from self._give_up(lost, left, item.repeat)
                 self._crew.dismiss()
 
-    def _patience(self, item: Item) -> float:
-        patience = max(LEAST_PATIENCE, PATIENCE * self._suite.budget.case_seconds)
-        compiles = any(self._cases[id].compile for id in item.todo)
-        return max(patience, COMPILE_PATIENCE) if compiles else patience
-
     def _task(self, left: Todo, repeat: int) -> dict[str, Any]:
-        """What the worker is asked: the shape of softbench.worker.measuring.Task."""
-        lacking = {id: names for id, names in left.items() if names}
-        return {
-            "cases": [self._cases[id].model_dump(mode="json") for id in lacking],
-            "metrics": lacking,
-            "repeat": repeat,
-            "budget": self._suite.budget.model_dump(mode="json"),
-            "seen": self._ledger.seen(self._cases[id] for id in lacking),
-        }
+        return asking.task(left, repeat, self._cases, self._suite, self._ledger)
+
+    def _heard(self, event: dict[str, Any], left: Todo, repeat: int) -> Progress:
+        """What the worker says: nothing, a measurement, or what later workers are told."""
+        match event:
+            case {"event": "measured"}:
+                return self._record(event, left, repeat)
+            case {"event": "predicted", "case": case_id, "cost": cost}:
+                self._ledger.note_cost(case_id, cost)
+            case {"event": "rates"}:
+                self._rates.note(event)
+        return self._progress(None)
 
     def _give_up(self, lost: WorkerLost, left: Todo, repeat: int) -> Iterator[Progress]:
         """The case that lost its worker gets the failure, for every metric it still lacked."""
         lacking = [id for id, names in left.items() if names]
         named = lost.doing.get("case")
         case_id = named if named in lacking else lacking[0]
-        yield from self._without_value(case_id, left, repeat, lost.status, str(lost), {})
+        known = lost.known if case_id == named else {}
+        yield from self._without_value(case_id, left, repeat, lost.status, str(lost), known)
 
     def _skip(self, item: Item) -> Iterator[Progress]:
         """The suite's time is spent: say so, cell by cell."""
@@ -147,11 +140,12 @@ class Run:
         reason: str,
         detail: dict[str, Any],
     ) -> Iterator[Progress]:
-        outcome = {"status": status, "reason": reason, "values": [], "detail": detail}
+        outcome = {"status": status, "reason": reason, "values": []}
         for name in list(left[case_id]):
             for quantity, (unit, better) in plugins.load("metrics", name).QUANTITIES.items():
                 answer = {"case": case_id, "metric": quantity, "unit": unit, "better": better}
-                yield self._record({**answer, **outcome}, left, repeat)
+                told = {"detail": in_unit(detail, unit)}
+                yield self._record({**answer, **outcome, **told}, left, repeat)
 
     def _record(self, answer: dict[str, Any], left: Todo, repeat: int) -> Progress:
         """One answer becomes a record on disk, and its cell is crossed off."""

@@ -1,9 +1,10 @@
-"""What is measured already, what is still to do, and how fast each family of cases ran."""
+"""What is measured already, what is still to do, how fast each family ran, what cases will cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from statistics import median
+from typing import Any
 
 from softbench import plugins
 from softbench.case import Case, Record
@@ -17,6 +18,7 @@ class Ledger:
         self._budget = budget
         self._settled: set[tuple[str, str, int]] = set()
         self._seen: dict[str, dict[int, float]] = {}
+        self._costs: dict[str, Mapping[str, Any]] = {}
         for record in records:
             self.note(record)
 
@@ -43,6 +45,14 @@ class Ledger:
         """(FLOPs, seconds of a call) of the families of `cases` at other lengths, fewest first."""
         families = {case.family for case in cases}
         return {family: sorted(self._seen.get(family, {}).items()) for family in families}
+
+    def note_cost(self, case_id: str, cost: Mapping[str, Any]) -> None:
+        """Take in what a worker predicted of a case."""
+        self._costs[case_id] = cost
+
+    def costs(self, cases: Iterable[Case]) -> dict[str, Mapping[str, Any]]:
+        """By case id what workers predicted of `cases`, where one did."""
+        return {case.id: self._costs[case.id] for case in cases if case.id in self._costs}
 
     def _settles(self, record: Record) -> bool:
         """Errors are tried again, and what was skipped under a smaller budget than today's.

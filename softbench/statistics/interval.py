@@ -35,6 +35,13 @@ class Estimate:
         return len(self.raw)
 
     @property
+    def medians(self) -> tuple[float, ...]:
+        """One median a process: what fits, ratios and crossings start from."""
+        if self.exact:
+            return tuple(values[0] for values in self.raw)  # whole numbers stay whole
+        return tuple(statistics.median(values) for values in self.raw)
+
+    @property
     def exact(self) -> bool:
         """A count that every repeat agreed on: it has no error to speak of."""
         return self.without_interval == "exact"

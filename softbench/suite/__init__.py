@@ -3,6 +3,7 @@
 A list is an axis, a scalar is fixed. A suite file is data: reading one never runs code.
 """
 
+from softbench.suite.counting import only_counts
 from softbench.suite.expand import expand
 from softbench.suite.parsing import parse
 from softbench.suite.reading import SuiteError, find, first_comment, packaged, read
@@ -15,6 +16,7 @@ __all__ = [
     "expand",
     "find",
     "first_comment",
+    "only_counts",
     "packaged",
     "parse",
     "read",

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from softbench import plugins
 from softbench.case import Case, Shape
 from softbench.plugins import did_you_mean
+from softbench.suite.counting import only_counts
 from softbench.suite.parsing import explain
 from softbench.suite.reading import SuiteError
 from softbench.suite.schema import Suite
@@ -23,8 +24,10 @@ def expand(suite: Suite, auto_device: str) -> list[Case]:
     """Every case of the suite, once, in the order they are measured: by tokens, then by mode.
 
     auto_device: what `device: auto` means on this machine. Raises SuiteError for parameters
-    that a mechanism does not have or that are out of bounds.
+    that a mechanism does not have or that are out of bounds, and for lengths of which nothing
+    would be told.
     """
+    _refuse_silent_lengths(suite)
     cases: dict[str, Case] = {}
     for setting in _settings(suite, auto_device):
         for attention, backend, params in _mechanisms(suite):
@@ -33,6 +36,14 @@ def expand(suite: Suite, auto_device: str) -> list[Case]:
             )
             cases[case.id] = case
     return sorted(cases.values(), key=lambda case: (case.shape.seq_len, case.mode, case.block))
+
+
+def _refuse_silent_lengths(suite: Suite) -> None:
+    if suite.predict_seq_len and not any(only_counts(name) for name in suite.metrics):
+        raise SuiteError(
+            "predict_seq_len: nothing runs at these lengths, so the suite needs a metric that only "
+            "counts, such as flops or predicted_peak_memory; --set predict_seq_len=[] drops them"
+        )
 
 
 def _settings(suite: Suite, auto_device: str) -> Iterator[dict[str, Any]]:
@@ -44,6 +55,8 @@ def _settings(suite: Suite, auto_device: str) -> Iterator[dict[str, Any]]:
         values = getattr(suite.shape, size)
         if values is not None:
             axes[f"shape.{size}"] = values
+    if suite.predict_seq_len:
+        axes["shape.seq_len"] = [*axes["shape.seq_len"], *suite.predict_seq_len]
     for row in suite.zip or [{}]:
         for setting in _product({**axes, **{key: [value] for key, value in row.items()}}):
             yield from _resolved(setting, auto_device)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from softbench.case import Dtype, Inputs, Level, Mode, Size, Value
+from softbench.case import Case, Dtype, Inputs, Level, Mode, Size, Value
 from softbench.plugins import did_you_mean
 from softbench.protocol import Fraction, Seconds
 
@@ -29,6 +29,14 @@ def _as_axis(given: Any) -> Any:
 
 
 Axis = Annotated[list[T], BeforeValidator(_as_axis)]
+
+
+def _as_lengths(given: Any) -> Any:
+    """An axis that may be empty, so that `--set predict_seq_len=[]` takes it away."""
+    return [] if given in (None, []) else _as_axis(given)
+
+
+Lengths = Annotated[list[Size], BeforeValidator(_as_lengths)]
 
 
 def _is_device(given: str) -> str:
@@ -79,6 +87,7 @@ class Suite(Value):
     name: str
     level: Level = "operator"
     shape: ShapeAxes = ShapeAxes()
+    predict_seq_len: Lengths = []
     zip: list[dict[str, Any]] = []
     attention: Annotated[dict[str, Variants], Field(min_length=1)]
     inputs: Axis[Inputs] = ["normal"]
@@ -91,6 +100,23 @@ class Suite(Value):
     budget: Budget = Budget()
     metrics: Annotated[list[str], Field(min_length=1)]
     reports: list[str] = []
+
+    def runs(self, case: Case) -> bool:
+        """Whether anything runs at the case's length: at some, costs are only predicted."""
+        return case.shape.seq_len not in self.predict_seq_len
+
+    @model_validator(mode="after")
+    def _a_length_is_measured_or_predicted(self) -> Suite:
+        """At the lengths of `predict_seq_len` nothing runs; all else is as at the others."""
+        if not self.predict_seq_len:
+            return self
+        measured = self.shape.seq_len
+        if measured is None or self.shape.grid is not None:
+            raise ValueError("predict_seq_len goes with the lengths of shape.seq_len, and no grid")
+        for length in self.predict_seq_len:
+            if length in measured:
+                raise ValueError(f"{length} is in shape.seq_len and in predict_seq_len; take one")
+        return self
 
     @model_validator(mode="after")
     def _zip_keys_stand_once(self) -> Suite:

@@ -5,20 +5,27 @@ standard input and answers in JSON lines on its standard output:
 
     {"protocol": …, "plugins": [[path, hash], …]}           → {"event": "hello", "environment": …}
     {"cases": …, "metrics": …, "repeat": …, "budget": …,
-     "seen": {family: [[FLOPs, seconds], …]}}               → {"event": "measured", …} …
+     "seen": {family: [[FLOPs, seconds], …]},
+     "costs": {case id: …}}                                 → {"event": "rates", …}
+                                                              {"event": "predicted", …} …
+                                                              {"event": "measured", …} …
+                                                              {"event": "done"}
+    {"plan": {"here": true}, "cases": …, "metrics": [name, …],
+     "budget": …, "seen": …}                                → {"event": "rates", …}
+                                                              {"event": "planned", …} …
                                                               {"event": "done"}
 
+Rates are told when they are measured, which is once a device and dtype; a case is predicted where
+its cost is not among those given, and that is told too, so that no later worker predicts it again.
 When its standard input closes (the driver is gone, however it went) it exits; on Linux also while a
-C call keeps every Python thread from running.
+C call keeps every Python thread from running, and with all that it had started.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -26,17 +33,16 @@ from pathlib import Path
 from typing import Any
 
 from softbench import environment
-from softbench.case import Case
 from softbench.protocol import Protocol
 from softbench.worker.doing import Doing
+from softbench.worker.parting import end_with_driver, leave_nobody
 from softbench.worker.preparing import prepare
-
-PR_SET_PDEATHSIG = 1  # from the kernel's prctl.h
 
 
 def main() -> None:
     """Serve until standard input closes."""
-    _die_with_driver()
+    end_with_driver()
+    leave_nobody()
     doing = Doing(Path(sys.argv[sys.argv.index("--doing") + 1]))
     answers = _claim_stdout()
     tasks = _tasks()
@@ -45,25 +51,11 @@ def main() -> None:
     prepare(protocol, greeting["plugins"])
     machine = environment.read(protocol.threads).model_dump(mode="json")
     _answer(answers, {"event": "hello", "environment": machine})
-    from softbench.worker.machine import gemm_rate
-    from softbench.worker.measuring import Task, measure_block
+    from softbench.worker.serving import Server
 
-    gemm: dict[str, float] = {}
+    server = Server(protocol, doing, lambda event: _answer(answers, event))
     for given in tasks:
-        cases = [Case.model_validate_json(json.dumps(case)) for case in given.pop("cases")]
-        device = cases[0].device
-        if device not in gemm:
-            gemm[device] = gemm_rate(device)
-        task = Task(cases=cases, protocol=protocol, gemm=gemm[device], **given)
-        for measured in measure_block(task, doing.enter):
-            _answer(answers, {"event": "measured", **measured})
-        _answer(answers, {"event": "done"})
-
-
-def _die_with_driver() -> None:
-    """On Linux the kernel sees to it, even while a C call holds the interpreter's lock."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        server.serve(given)
 
 
 def _claim_stdout() -> int:

@@ -8,16 +8,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
-
 from softbench.case import Case, Measurement, Unsupported
-from softbench.worker.budget import Cost, Skipped
+from softbench.metrics._roofline import Rates
+from softbench.worker import shortage
+from softbench.worker.budget import Cost, Skipped, foretold
+from softbench.worker.reached import reached
 
 Outcome = Mapping[str, Measurement | Unsupported] | Exception
 
 
 def answers(
-    case: Case, name: str, module: ModuleType, outcome: Outcome, cost: Cost | None
+    case: Case,
+    name: str,
+    module: ModuleType,
+    outcome: Outcome,
+    cost: Cost | None,
+    rates: Rates,
 ) -> Iterator[dict[str, Any]]:
     """One answer for every quantity of the metric, measured or not."""
     for quantity, (unit, better) in module.QUANTITIES.items():
@@ -26,8 +32,8 @@ def answers(
         if isinstance(found, Exception):
             yield answer | _refusal(found, unit, cost)
         else:
-            work = {"flops": cost.flops} if cost and unit == "s" else {}
             ok = {"status": "ok", "reason": None, "values": found.values}
+            work = _work(cost, rates, found.values) if cost and unit == "s" else {}
             yield answer | ok | {"detail": found.detail | work}
 
 
@@ -38,18 +44,24 @@ def _found(outcome: Outcome, quantity: str, name: str) -> Measurement | Exceptio
     return outcome.get(quantity) or LookupError(f"the metric {name} returned no {quantity}")
 
 
+def _work(cost: Cost, rates: Rates, values: list[int | float]) -> dict[str, Any]:
+    """What a call has to do, and how near its times came to what the machine can do."""
+    return {"flops": cost.flops, "roofline": reached(cost.work, rates, values)}
+
+
 def _refusal(error: Exception, unit: str, cost: Cost | None) -> dict[str, Any]:
     """Status, reason and what was predicted, for a case that has no value."""
     detail: dict[str, Any] = dict(getattr(error, "detail", {}))
-    predicted = {"s": cost.seconds, "byte": cost.bytes}.get(unit) if cost else None
-    if predicted is not None:
-        detail["predicted"] = predicted
-    status = _status(error)
+    predicted = foretold(cost)
+    if unit in predicted:
+        detail["predicted"] = predicted[unit]
+    status, reason = _status(error), _message(error)
     if status == "error":
         last = traceback.extract_tb(error.__traceback__)[-1:]
         detail["where"] = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in last]
-    kind = "" if status in ("unsupported", "skipped") else f"{type(error).__name__}: "
-    reason = f"{kind}{str(error).strip() or 'no message'}".splitlines()[0][:500]
+    if status == "out_of_memory":
+        detail |= _shortage(error, cost) | {"message": reason}
+        reason = shortage.in_words(detail) if "cap" in detail else reason
     return {"status": status, "reason": reason, "values": [], "detail": detail}
 
 
@@ -58,7 +70,17 @@ def _status(error: Exception) -> str:
         return "unsupported"
     if isinstance(error, Skipped):
         return "skipped"
-    allocator = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
-    if allocator or isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return "out_of_memory"
-    return "error"
+    return "out_of_memory" if shortage.is_shortage(error) else "error"
+
+
+def _message(error: Exception) -> str:
+    """The error's own words on one line, with its type where that says something."""
+    kind = "" if isinstance(error, Unsupported | Skipped) else f"{type(error).__name__}: "
+    return f"{kind}{str(error).strip() or 'no message'}".splitlines()[0][:500]
+
+
+def _shortage(error: Exception, cost: Cost | None) -> dict[str, int]:
+    """Bytes asked for, if the error tells them, and predicted, whatever was to be measured."""
+    asked = shortage.asked_bytes(error)
+    told = {} if asked is None else {"asked": asked}
+    return told | ({"predicted_bytes": cost.bytes} if cost else {})

@@ -1,28 +1,29 @@
 """What a case will cost, told before it runs, and the refusal of what costs too much.
 
-Memory is followed on meta tensors. Time is what the case's family (all but its length) took at
-other lengths, carried on along the slope between the two longest of them; where fewer are known,
-along this machine's rate for matrix products, which is the least that a FLOP can take.
+Memory and work are followed in one step on meta tensors, time is told by `expected`. A cost holds
+for a case whichever worker takes it, but for its seconds: it travels as JSON, so that no other
+worker predicts it again.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from softbench.case import Case
-from softbench.metrics import flops, predicted_peak_memory
+from softbench.metrics import predicted_peak_memory
 from softbench.metrics._meta import meta_workload
+from softbench.metrics._roofline import Rates
+from softbench.metrics._work import Work, WorkCounter, counted
+from softbench.worker.expected import Seen, seconds_of
 from softbench.worker.machine import free_memory
+from softbench.workload import Workload
 
 # For the latency a first call that is looked at, a warm-up and a sample; for the memory a first
 # call and the one that is followed. Fewer tell nothing.
 FEWEST_CALLS = 5
-
-Seen = Mapping[str, Sequence[tuple[int, float]]]  # family to (FLOPs, seconds), fewest first
 
 
 class Skipped(Exception):  # noqa: N818 - a finding, not an error
@@ -35,41 +36,47 @@ class Skipped(Exception):  # noqa: N818 - a finding, not an error
 
 @dataclass(frozen=True)
 class Cost:
-    """One call of a case as predicted: FLOPs, bytes it adds, bytes of inputs and weights, seconds.
+    """One call of a case as predicted: its work, bytes it adds, bytes it stands on, seconds.
 
-    `held_bytes` counts gradients too where there are any: they stay between two turns.
+    `held_bytes` are those of inputs and weights, and of gradients where there are any: they stay
+    between two turns.
     """
 
-    flops: int
+    work: Work
     bytes: int
     held_bytes: int
     seconds: float
 
-
-def predict(case: Case, seen: Seen, gemm: float) -> Cost:
-    """What one call of the case costs; `gemm` in seconds a FLOP. Raises Unsupported."""
-    operations = sum(flops.closed_form(case).values())
-    return Cost(
-        flops=operations,
-        bytes=predicted_peak_memory.predict(case),
-        held_bytes=_held_bytes(case),
-        seconds=seconds_of(operations, seen.get(case.family, ()), gemm),
-    )
+    @property
+    def flops(self) -> int:
+        """FLOPs of one call."""
+        return self.work.flops
 
 
-def seconds_of(operations: int, seen: Sequence[tuple[int, float]], gemm: float) -> float:
-    """Seconds of a call of so many FLOPs, from (FLOPs, seconds) of its family, fewest first."""
-    if not seen:
-        return operations * gemm
-    if operations <= seen[0][0]:
-        return seen[0][1]
-    for (fewer, shorter), (more, longer) in pairwise(seen):
-        if operations <= more:
-            return shorter + (operations - fewer) * (longer - shorter) / (more - fewer)
-    more, longer = seen[-1]
-    fewer, shorter = seen[-2] if len(seen) > 1 else (0, longer)
-    slope = (longer - shorter) / (more - fewer)
-    return longer + (operations - more) * (slope if slope > 0 else gemm)
+def predict(case: Case, seen: Seen, rates: Rates) -> Cost:
+    """What one call of the case costs. Raises Unsupported."""
+    workload = meta_workload(case)
+    with WorkCounter() as counter:
+        peak = predicted_peak_memory.peak_of(workload, case.device)
+    work = counted(case, workload, counter)
+    seconds = seconds_of(work, seen.get(case.family, ()), rates)
+    return Cost(work, peak, _held_bytes(workload), seconds)
+
+
+def told(cost: Cost) -> dict[str, Any]:
+    """The cost as it travels; its seconds are told anew wherever it arrives."""
+    return {key: value for key, value in asdict(cost).items() if key != "seconds"}
+
+
+def foretold(cost: Cost | None) -> dict[str, float]:
+    """Seconds and bytes of one call, in the units of what was to be measured; none if unknown."""
+    return {"s": cost.seconds, "byte": cost.bytes} if cost else {}
+
+
+def from_told(given: Mapping[str, Any], case: Case, seen: Seen, rates: Rates) -> Cost:
+    """The cost of `case` that another worker told, with its seconds by what is known now."""
+    cost = Cost(**{**given, "work": Work(**given["work"])}, seconds=0.0)
+    return replace(cost, seconds=seconds_of(cost.work, seen.get(case.family, ()), rates))
 
 
 def refuse(
@@ -80,20 +87,25 @@ def refuse(
     seconds_besides: what the metric computes for it besides calling it.
     """
     fraction, limit = budget["memory_fraction"], memory_limit(budget, device)
-    needed = cost.bytes + cost.held_bytes
-    if needed > limit:
+    if not fits(cost, limit):
+        needed = cost.bytes + cost.held_bytes
         raise Skipped(
-            f"needs {needed / 2**30:.3g} GiB, more than the {limit / 2**30:.3g} GiB it may use",
+            f"needs {_gib(needed)} GiB, more than the {_gib(limit)} GiB it may use",
             {"budget": "memory_fraction", "limit": math.floor(limit), "fraction": fraction},
         )
     seconds = FEWEST_CALLS * cost.seconds + seconds_besides
     if seconds > budget["case_seconds"]:
         reference = f" and {seconds_besides:.3g} s of references" if seconds_besides else ""
         raise Skipped(
-            f"{FEWEST_CALLS} calls of {cost.seconds:.3g} s each{reference} would take more than "
+            f"{FEWEST_CALLS} calls of {cost.seconds:.3g} s{reference} would take more than "
             f"{budget['case_seconds']:g} s",
             {"budget": "case_seconds", "limit": budget["case_seconds"]},
         )
+
+
+def fits(cost: Cost, limit: float) -> bool:
+    """Whether the case, with what it stands on, goes into `limit` bytes."""
+    return cost.bytes + cost.held_bytes <= limit
 
 
 def memory_limit(budget: Mapping[str, float], device: str) -> float:
@@ -116,8 +128,12 @@ def side_by_side(
     return groups
 
 
-def _held_bytes(case: Case) -> int:
-    workload = meta_workload(case)
+def _gib(size: float) -> str:
+    gib = size / 2**30
+    return f"{gib:,.0f}" if gib >= 100 else f"{gib:.3g}"
+
+
+def _held_bytes(workload: Workload) -> int:
     differentiated = sum(
         tensor.nbytes for tensor in (*workload.inputs, *workload.module.parameters())
     )

@@ -1,27 +1,12 @@
-"""What this machine has to give: its rate for matrix products, and the memory that is free."""
+"""What this machine has to give: the memory that is free."""
 
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 
 import psutil
 import torch
-
-
-def gemm_rate(device: str) -> float:
-    """Seconds per FLOP of a large float32 matrix product on `device`, best of five."""
-    size = 4096 if device.startswith("cuda") else 1024
-    square = torch.full((size, size), 0.5, device=device)
-    best = math.inf
-    for _ in range(5):
-        start = time.perf_counter()
-        square @ square
-        if device.startswith("cuda"):
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return best / (2 * size**3)
 
 
 def free_memory(device: str) -> float:

@@ -6,28 +6,43 @@ Every way a case can go is an answer: measured, unsupported, skipped, out of mem
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
 from types import ModuleType
 from typing import Any
 
 from softbench import plugins
 from softbench.case import Case
 from softbench.metrics._meta import meta_workload
+from softbench.metrics._roofline import Rates
+from softbench.metrics._sentinel import Sentinel, sentinel_of
 from softbench.protocol import Protocol
 from softbench.worker.answers import Outcome, answers
-from softbench.worker.budget import Cost, Seen, memory_limit, predict, refuse, side_by_side
-from softbench.worker.cap import capped
+from softbench.worker.budget import (
+    Cost,
+    foretold,
+    from_told,
+    memory_limit,
+    predict,
+    refuse,
+    side_by_side,
+)
+from softbench.worker.cap import Cap
+from softbench.worker.expected import Seen
 from softbench.worker.turns import Enter, interleaved, without_tensors
 from softbench.workload import build
+
+Know = Callable[[str, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
 class Task:
     """What a driver asks for: cases of one block, the metrics each still lacks, what it may cost.
 
-    seen: (FLOPs, seconds) of each family of cases at other lengths; gemm: seconds per FLOP of a
-    matrix product here.
+    seen: (FLOPs, seconds) of each family of cases at other lengths; rates: what this machine can
+    do at most; costs: of the cases that a worker predicted before, as it told them. sentinels: one
+    a device, which the process keeps from task to task.
     """
 
     cases: Sequence[Case]
@@ -35,34 +50,56 @@ class Task:
     repeat: int
     budget: Mapping[str, float]
     seen: Seen
-    gemm: float
+    rates: Rates
     protocol: Protocol
+    costs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sentinels: dict[str, Sentinel] = field(default_factory=dict)
 
 
-def measure_block(task: Task, enter: Enter) -> Iterator[dict[str, Any]]:
-    """Answers, one a (case, quantity): the fields of a record that only the worker knows."""
-    costs: dict[str, Cost] = {}
+def measure_block(
+    task: Task,
+    enter: Enter,
+    predicted: Callable[[str, Cost], None] = lambda case, cost: None,
+    know: Know = lambda case, facts: None,
+) -> Iterator[dict[str, Any]]:
+    """Answers, one a (case, quantity): the fields of a record that only the worker knows.
+
+    predicted: told of every case whose cost was not known yet. know: told what to say of a case
+    should this worker die in it.
+    """
+    costs = {
+        case.id: from_told(task.costs[case.id], case, task.seen, task.rates)
+        for case in task.cases
+        if case.id in task.costs
+    }
     for name in dict.fromkeys(name for names in task.metrics.values() for name in names):
         module = plugins.load("metrics", name)
-        runs = _runs(module)
         allowed = []
         for case in (case for case in task.cases if name in task.metrics[case.id]):
             enter(case.id, name)
             try:
-                if runs:
-                    costs[case.id] = costs.get(case.id) or predict(case, task.seen, task.gemm)
-                    besides = _seconds_besides(module, case, task)
+                if runs(name):
+                    if case.id not in costs:
+                        costs[case.id] = predict(case, task.seen, task.rates)
+                        predicted(case.id, costs[case.id])
+                    besides = seconds_besides(name, case, task.rates)
                     refuse(costs[case.id], task.budget, case.device, besides)
                 allowed.append(case)
             except Exception as refusal:  # whatever a mechanism raises is an answer about its case
-                yield from answers(case, name, module, refusal, costs.get(case.id))
-        for group in _groups(allowed, costs, task) if runs else [allowed] * bool(allowed):
-            for case, outcome in _outcomes(group, name, module, task, enter):
-                yield from answers(case, name, module, outcome, costs.get(case.id))
+                cost = costs.get(case.id)
+                yield from answers(case, name, module, refusal, cost, task.rates)
+        for group in _groups(allowed, costs, task) if runs(name) else [allowed] * bool(allowed):
+            cap, facts = _room(group[0].device if runs(name) else "meta", task)
+            for case in group:
+                know(case.id, facts | foretold(costs.get(case.id)))
+            for case, outcome in _outcomes(group, name, module, task, enter, cap):
+                cost = costs.get(case.id)
+                yield from answers(case, name, module, outcome, cost, task.rates)
 
 
-def _runs(module: ModuleType) -> bool:
+def runs(metric: str) -> bool:
     """Whether the metric runs the case; a count needs its shapes alone, and no budget."""
+    module = plugins.load("metrics", metric)
     return bool(module.REPEATED) or hasattr(module, "work")
 
 
@@ -72,26 +109,41 @@ def _groups(cases: Sequence[Case], costs: Mapping[str, Cost], task: Task) -> lis
     return side_by_side(cases, costs, limit)
 
 
-def _seconds_besides(module: ModuleType, case: Case, task: Task) -> float:
-    """Of the metric's own work for a case, beyond calling it; at least, as `predict` has it."""
-    work = float(module.work(case)) if hasattr(module, "work") else 0.0
-    return work * task.gemm
+def seconds_besides(metric: str, case: Case, rates: Rates) -> float:
+    """Of the metric's own work for a case, beyond calling it, at the rate of matrix products."""
+    module = plugins.load("metrics", metric)
+    return float(module.work(case)) / rates.gemm if hasattr(module, "work") else 0.0
+
+
+def _room(device: str, task: Task) -> tuple[Cap, dict[str, float]]:
+    """What a group may take, and in numbers what there is: bytes, where there is an end to them."""
+    limit = memory_limit(task.budget, device)
+    free = limit / task.budget["memory_fraction"]
+    return Cap(device, limit), {"free": int(free), "cap": int(limit)} if isfinite(limit) else {}
 
 
 def _outcomes(
-    cases: Sequence[Case], name: str, module: ModuleType, task: Task, enter: Enter
+    cases: Sequence[Case], name: str, module: ModuleType, task: Task, enter: Enter, cap: Cap
 ) -> Iterator[tuple[Case, Outcome]]:
     """Each case with what the metric found; generators take turns, plain metrics go one by one."""
-    limit = memory_limit(task.budget, cases[0].device)
     if inspect.isgeneratorfunction(module.measure):
-        yield from interleaved(cases, name, module, task.protocol, task.repeat, limit, enter)
+        sentinel = _sentinel(task, cases[0].device)
+        yield from interleaved(
+            cases, name, module, task.protocol, task.repeat, cap, enter, sentinel
+        )
         return
     for case in cases:
         enter(case.id, name)
         try:
-            with capped(case.device, limit):
-                workload = build(case) if _runs(module) else meta_workload(case)
+            with cap:
+                workload = build(case) if runs(name) else meta_workload(case)
                 outcome: Outcome = module.measure(workload, task.protocol)
         except Exception as error:
             outcome = without_tensors(error)
         yield case, outcome
+
+
+def _sentinel(task: Task, device: str) -> Sentinel:
+    if device not in task.sentinels:
+        task.sentinels[device] = sentinel_of(device, task.protocol)
+    return task.sentinels[device]

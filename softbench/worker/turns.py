@@ -1,4 +1,8 @@
-"""Cases that take turns: in every round each advances by one step, in an order drawn anew."""
+"""Cases that take turns: in every round each advances by one step, in an order drawn anew.
+
+Between two turns the sentinel is read, where it is time for it; times that were taken while it
+drifted carry a tag.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,10 @@ from types import ModuleType
 import torch
 
 from softbench.case import Case, Measurement, content_hash
+from softbench.metrics._sentinel import Sentinel
 from softbench.protocol import Protocol
 from softbench.worker.answers import Outcome
-from softbench.worker.cap import capped
+from softbench.worker.cap import Cap
 from softbench.workload import build
 
 Enter = Callable[[str, str], None]
@@ -25,34 +30,42 @@ def interleaved(
     module: ModuleType,
     protocol: Protocol,
     repeat: int,
-    limit: float,
+    cap: Cap,
     enter: Enter,
+    sentinel: Sentinel,
 ) -> Iterator[tuple[Case, Outcome]]:
-    """Each case with what the metric, a generator, found; no case may take more than `limit` bytes.
+    """Each case with what the metric, a generator, found; together they stay below `cap`.
 
     What is drawn depends on the cases and the repeat alone.
     """
     order = random.Random(content_hash([[case.id for case in cases], repeat]))
-    running: dict[str, Generator[None, None, dict[str, Measurement]]] = {}
     by_id = {case.id: case for case in cases}
-    turns = list(by_id)
-    while turns:
-        order.shuffle(turns)
-        for id in list(turns):
+    steps = {case.id: _steps(case, module, protocol) for case in cases}
+    began: dict[str, int] = {}  # the sentinel's reading before a case's first turn
+    units = {quantity: unit for quantity, (unit, _) in module.QUANTITIES.items()}
+    while steps:
+        for id in order.sample(list(steps), len(steps)):
+            sentinel.look()
+            began.setdefault(id, sentinel.last())
             enter(id, name)
             try:
-                with capped(by_id[id].device, limit):
-                    if id not in running:
-                        running[id] = module.measure(build(by_id[id]), protocol)
-                    next(running[id])
+                with cap:
+                    next(steps[id])
                 continue
             except StopIteration as end:
-                outcome: Outcome = end.value
+                outcome: Outcome = sentinel.witnessed(end.value, units, began[id])
             except Exception as error:
                 outcome = without_tensors(error)
-            turns.remove(id)
-            running.pop(id, None)
+            del steps[id]
             yield by_id[id], outcome
+
+
+def _steps(
+    case: Case, module: ModuleType, protocol: Protocol
+) -> Generator[None, None, dict[str, Measurement]]:
+    """What the metric does with the case, which is built at the first step and not before."""
+    found: dict[str, Measurement] = yield from module.measure(build(case), protocol)
+    return found
 
 
 def without_tensors(error: Exception) -> Exception:

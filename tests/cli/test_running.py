@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from softbench.cli import running
+from softbench.cli.choosing import narrowed
 from softbench.environment import Environment
 from softbench.plugins import UnknownNameError
 from softbench.suite import Suite, SuiteError, expand, parse
@@ -28,23 +29,23 @@ def suite(**attention: Any) -> Suite:
 
 def test_only_keeps_the_variants_of_what_it_names() -> None:
     given = suite(softmax={"backend": ["eager", "sdpa"]}, soft={})
-    narrowed = running._narrowed(given, ["softmax"])
-    assert [(c.attention, c.backend) for c in expand(narrowed, "cpu")] == [
+    one = narrowed(given, ["softmax"])
+    assert [(c.attention, c.backend) for c in expand(one, "cpu")] == [
         ("softmax", "eager"),
         ("softmax", "sdpa"),
     ]
-    assert running._narrowed(given, []) == given
+    assert narrowed(given, []) == given
 
 
 def test_only_finds_what_a_star_stands_for() -> None:
-    narrowed = running._narrowed(suite(**{"*": {}}), ["soft"])
-    assert {case.attention for case in expand(narrowed, "cpu")} == {"soft"}
+    one = narrowed(suite(**{"*": {}}), ["soft"])
+    assert {case.attention for case in expand(one, "cpu")} == {"soft"}
 
 
 @pytest.mark.parametrize("name", ["softmacks", "*"])
 def test_only_refuses_what_the_suite_has_not(name: str) -> None:
     with pytest.raises(SuiteError, match=r"--only .*: not in suite given; .*'?softmax'?"):
-        running._narrowed(suite(softmax={}), [name])
+        narrowed(suite(softmax={}), [name])
 
 
 def test_an_executor_is_a_module_of_its_folder() -> None:
@@ -67,5 +68,5 @@ def test_a_device_that_is_here_is_not(device: str) -> None:
 
 
 def test_an_invocation_names_its_plugin_files_without_their_place(tmp_path: Path) -> None:
-    invocation = running._invocation([(str(tmp_path / "mine.py"), "0" * 16)])
+    invocation = running.invocation([(str(tmp_path / "mine.py"), "0" * 16)])
     assert invocation.plugins == {"mine.py": "0" * 16}

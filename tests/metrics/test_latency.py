@@ -17,15 +17,17 @@ from typing import Any, cast
 
 import pytest
 import torch
+from fake_cuda import FakeCuda, in_place_of_cuda
 from metric_cases import drain, make, standing_in
 from torch import Tensor, nn
 
 from softbench.case import Case, Measurement, Unsupported
-from softbench.metrics import latency
+from softbench.metrics import _timing, latency
 from softbench.metrics._clock import Stretch, collector_off, cuda_stretch
+from softbench.metrics._kernels import FirstCall
 from softbench.metrics._median_interval import enclosing_rank, relative_width
 from softbench.protocol import Protocol
-from softbench.workload import Workload, build
+from softbench.workload import Workload, build, inputs
 
 QUICK = Protocol(warmup_seconds=0.02, sample_seconds=0.05)
 X = torch.zeros(4)
@@ -138,8 +140,8 @@ def test_a_stretch_is_never_shorter_than_asked_and_values_are_per_call() -> None
         stretches.append(Stretch(1e-4, 1e-4, calls * 1e-4))
         return stretches[-1]
 
-    _, warm_up = drain(latency.warm(clock, Protocol()))
-    drain(latency.sample(clock, warm_up.calls, Protocol()))
+    _, warm_up = drain(_timing.warm(clock, Protocol()))
+    drain(_timing.sample(clock, warm_up.calls, Protocol()))
     assert stretches[0].elapsed == 1e-4
     assert all(stretch.elapsed >= Protocol().stretch_seconds for stretch in stretches[1:])
 
@@ -157,34 +159,34 @@ def counting(seconds: Callable[[int], float]) -> tuple[list[int], Callable[[int]
 
 def test_warm_up_ends_when_two_stretches_agree() -> None:
     calls_made, clock = counting(lambda n: {1: 0.03, 2: 0.02}.get(n, 0.01))
-    yields, warm_up = drain(latency.warm(clock, Protocol()))
+    yields, warm_up = drain(_timing.warm(clock, Protocol()))
     assert (len(calls_made), warm_up.stretches, warm_up.agreed) == (4, 4, True)
     assert yields == 4
 
 
 def test_warm_up_ends_at_its_cap() -> None:
     _, clock = counting(lambda n: 0.1 * n)
-    _, warm_up = drain(latency.warm(clock, Protocol(warmup_seconds=0.5)))
+    _, warm_up = drain(_timing.warm(clock, Protocol(warmup_seconds=0.5)))
     assert (warm_up.stretches, warm_up.agreed) == (3, False)
 
 
 def test_a_call_longer_than_the_cap_warms_up_once_and_is_timed_once() -> None:
     calls_made, clock = counting(lambda n: 9.0)
-    _, warm_up = drain(latency.warm(clock, Protocol()))
-    _, (stretches, stopped_by) = drain(latency.sample(clock, warm_up.calls, Protocol()))
+    _, warm_up = drain(_timing.warm(clock, Protocol()))
+    _, (stretches, stopped_by) = drain(_timing.sample(clock, warm_up.calls, Protocol()))
     assert calls_made == [1, 1]
     assert (len(stretches), stopped_by) == (1, "budget")
 
 
 def test_sampling_stops_on_the_width() -> None:
     _, clock = counting(lambda n: 1e-3)
-    yields, (stretches, stopped_by) = drain(latency.sample(clock, 2, Protocol()))
+    yields, (stretches, stopped_by) = drain(_timing.sample(clock, 2, Protocol()))
     assert (len(stretches), stopped_by, yields) == (10, "width", 9)
 
 
 def test_sampling_stops_on_the_budget() -> None:
     _, clock = counting(lambda n: 1e-2 * (1 + n % 2))
-    _, (stretches, stopped_by) = drain(latency.sample(clock, 1, Protocol(sample_seconds=0.3)))
+    _, (stretches, stopped_by) = drain(_timing.sample(clock, 1, Protocol(sample_seconds=0.3)))
     assert stopped_by == "budget"
     assert 0.3 <= sum(stretch.elapsed for stretch in stretches) <= 0.32
 
@@ -194,7 +196,7 @@ def test_a_slow_case_reaches_three_stretches_where_it_can_afford_them(
     call_seconds: float, stretches: int
 ) -> None:
     _, clock = counting(lambda n: call_seconds * (1 + n % 2 / 9))
-    _, (taken, _) = drain(latency.sample(clock, 1, Protocol(slow_seconds=3.0)))
+    _, (taken, _) = drain(_timing.sample(clock, 1, Protocol(slow_seconds=3.0)))
     assert len(taken) == stretches
 
 
@@ -202,9 +204,65 @@ def test_cases_can_run_in_between_and_detail_says_how_it_was_taken() -> None:
     yields, found = drain(latency.measure(standing_in(sleeping(1e-3)[1], X), QUICK))
     detail = found["latency"].detail
     assert yields == detail["warmup_stretches"] + len(found["latency"].values) - 1
-    assert detail["clock"] == "host"
+    assert detail["clock"] == "host, hot caches"
     assert detail["stopped_by"] in ("width", "budget")
     assert detail["calls_per_stretch"] >= 2
+
+
+def test_what_only_the_first_call_needs_is_in_no_sample() -> None:
+    calls: list[float] = []
+
+    def tuned_at_first(x: Tensor) -> Tensor:
+        calls.append(0.0)
+        time.sleep(0.2 if len(calls) == 1 else 1e-3)
+        return x
+
+    found = measured(standing_in(tuned_at_first, X))
+    assert max(found.values) < 0.1
+    assert found.detail["warmup_seconds"] >= 0.2
+
+
+def test_every_stretch_is_a_value_however_far_out() -> None:
+    calls_made, clock = counting(lambda n: 1e-2 if n != 5 else 1.0)
+    _, (stretches, _) = drain(_timing.sample(clock, 1, Protocol(sample_seconds=2.0)))
+    assert len(stretches) == len(calls_made)
+    assert [stretch.seconds for stretch in stretches].count(1.0) == 1
+
+
+def test_the_values_are_raw(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = iter([1e-2, 1e-2, 1.0, 2.0, 4.0])
+    clock = ("host", lambda calls: Stretch(value := next(told), value, value))
+    monkeypatch.setattr(latency, "clock_of", lambda *_, **__: clock)
+    found = measured(standing_in(lambda x: x, X), Protocol(sample_seconds=6.9, slow_seconds=7.0))
+    assert found.values == [1.0, 2.0, 4.0]
+
+
+def test_warm_up_counts_the_first_call_and_the_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, clock = counting(lambda n: 0.03 if n == 1 else 0.02)
+    monkeypatch.setattr(latency, "clock_of", lambda *_, **__: ("host", clock))
+    monkeypatch.setattr(latency, "recorded_first_call", lambda workload: FirstCall(5.0, []))
+    detail = measured(standing_in(lambda x: x, X), Protocol()).detail
+    assert detail["warmup_stretches"] == 3
+    assert detail["warmup_seconds"] == pytest.approx(5.0 + 0.03 + 0.02 + 0.02)
+
+
+@pytest.mark.parametrize("level", ["operator", "layer"])
+def test_nothing_is_drawn_inside_the_clock(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    drawn: list[str] = []
+
+    def counted(case: Case, role: str, **options: Any) -> Tensor:
+        drawn.append(role)
+        return inputs.draw(case, role, **options)
+
+    monkeypatch.setattr("softbench.workload.draw", counted)
+    workload = build(make("softmax", level=level, mode="forward_backward", seq_len=16))
+    before, places = list(drawn), [tensor.data_ptr() for tensor in workload.inputs]
+    state = torch.get_rng_state()
+    measured(workload)
+    assert before
+    assert drawn == before
+    assert [tensor.data_ptr() for tensor in workload.inputs] == places
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_meta_is_unsupported() -> None:
@@ -224,53 +282,17 @@ def test_relative_width() -> None:
     assert relative_width([6, 1, 2, 3, 4, 5]) == pytest.approx(5 / 3.5)
 
 
-class FakeCuda:
-    """Events, steps and flushes on a clock that only what runs on the fake device advances."""
-
-    def __init__(self, device_ms: float) -> None:
-        self.now, self.device_ms = 0.0, device_ms
-        self.waits = 0
-
-    def clear_gradients(self) -> None:
-        assert self.waits >= 2
-
-    def event(self) -> Any:
-        cuda = self
-
-        class Event:
-            at = 0.0
-
-            def record(self) -> None:
-                self.at = cuda.now
-
-            def elapsed_time(self, after: Event) -> float:
-                assert cuda.waits >= 2
-                return after.at - self.at
-
-        return Event()
-
-    def step(self) -> Tensor:
-        self.now += self.device_ms
-        return X
-
-    def zero_(self) -> None:
-        self.now += 1000
-
-    def synchronize(self) -> None:
-        self.waits += 1
-
-
 @pytest.mark.parametrize("with_flush", [True, False])
 def test_cuda_events_time_the_calls_and_not_the_flush(
     monkeypatch: pytest.MonkeyPatch, with_flush: bool
 ) -> None:
     cuda = FakeCuda(device_ms=5)
-    monkeypatch.setattr("softbench.metrics._clock._event", cuda.event)
+    in_place_of_cuda(cuda, monkeypatch)
     flush = cast(Tensor, cuda) if with_flush else None
-    stretch = cuda_stretch(cast(Workload, cuda), 7, flush)
+    stretch = cuda_stretch(cuda, 7, flush)
     assert stretch.seconds == pytest.approx(5e-3)
     assert cuda.now == 7 * 5 + (7 * 1000 if with_flush else 0)
-    assert cuda.waits == 2
+    assert (cuda.waits, cuda.cleared) == (2, 1)
 
 
 @pytest.mark.parametrize(("device_ms", "launch_bound"), [(50.0, False), (1e-6, True)])
@@ -278,14 +300,10 @@ def test_a_host_slower_than_its_device_is_marked(
     monkeypatch: pytest.MonkeyPatch, device_ms: float, launch_bound: bool
 ) -> None:
     cuda = FakeCuda(device_ms)
-    monkeypatch.setattr("softbench.metrics._clock._event", cuda.event)
-    monkeypatch.setattr("softbench.metrics._clock.l2_buffer", lambda device: cuda)
-    monkeypatch.setattr(FakeCuda, "case", make(device="cuda"), raising=False)
-    monkeypatch.setattr(FakeCuda, "clear_gradients", lambda self: None, raising=False)
-    monkeypatch.setattr(FakeCuda, "module", nn.Identity(), raising=False)
-    monkeypatch.setattr(FakeCuda, "inputs", (), raising=False)
+    in_place_of_cuda(cuda, monkeypatch)
     protocol = Protocol(stretch_seconds=1e-5, sample_seconds=1e-3, warmup_seconds=1e-3)
     found = measured(cast(Workload, cuda), protocol)
     assert found.detail["launch_bound"] is launch_bound
     assert found.detail["clock"] == "cuda events, cold L2"
+    assert found.detail["kernels"] == ["gemm_kernel"]
     assert len(found.detail["host_seconds"]) == len(found.values)

@@ -68,16 +68,35 @@ def record(
     ).sealed()
 
 
-def timed(of: Case, seconds: float, *, spread: Sequence[float] = SPREAD) -> list[Record]:
+def timed(
+    of: Case, seconds: float, *, spread: Sequence[float] = SPREAD, **further: Any
+) -> list[Record]:
     """One latency record a process: three calls each, the processes `spread` apart."""
     return [
-        record(of, "latency", [seconds * f * c for c in (0.99, 1.0, 1.03)], repeat=i)
+        record(of, "latency", [seconds * f * c for c in (0.99, 1.0, 1.03)], repeat=i, **further)
         for i, f in enumerate(spread)
     ]
 
 
-def counted(of: Case, metric: str, value: int) -> list[Record]:
-    return [record(of, metric, [value])]
+def counted(of: Case, metric: str, value: int, **further: Any) -> list[Record]:
+    return [record(of, metric, [value], **further)]
+
+
+RATES = {"gemm": 1e11, "stream": 1e10, "exponential": 1e9}
+
+
+def reached(flops: float, seconds: float, moved: float, bound: str = "gemm") -> dict[str, Any]:
+    """The detail of a latency record: what was reached of the machine's rates."""
+    least = {"gemm": flops / 1e11, "stream": moved / 1e10, "exponential": flops / 5e10}[bound]
+    roofline = {
+        **RATES,
+        "bound": bound,
+        "compulsory_bytes": moved,
+        "least_seconds": least,
+        "fraction": least / seconds,
+        "gemm_fraction": flops / seconds / 1e11,
+    }
+    return {"flops": flops, "roofline": roofline}
 
 
 def suite(

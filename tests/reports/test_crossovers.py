@@ -44,9 +44,13 @@ def test_it_is_a_plugin(tmp_path: Path) -> None:
 def test_each_quantity_has_its_own_crossover_with_each_softmax(tmp_path: Path) -> None:
     markdown, latex, rows = rendered(suite(), tmp_path)
     forward, both = markdown.split("## ")[1:]
-    assert row(forward, "Mechanism") == ["Better than", "Latency", "Peak memory", "FLOPs"]
-    assert row(forward, "SOFT", "softmax (eager)") == ["(400, 784]", "below 196", "(400, 784]"]
-    assert row(forward, "SOFT", "softmax (sdpa)") == [
+    assert row(forward, "Mechanism") == [
+        *("Better than", "Latency", "Latency: crossing", "Peak memory", "FLOPs"),
+    ]
+    told = row(forward, "SOFT", "softmax (eager)")
+    assert [told[0], *told[2:]] == ["(400, 784]", "below 196", "(400, 784]"]
+    told = row(forward, "SOFT", "softmax (sdpa)")
+    assert [told[0], *told[2:]] == [
         *("(400, 784]", "not within the range (to 12,544)", "(400, 784]"),
     ]
     assert "forward + backward" in both
@@ -71,7 +75,7 @@ def test_a_mechanism_that_failed_somewhere_is_not_said_to_be_better_there(tmp_pa
     soft = [*timed(case("soft", 196), 1e-3), *timed(case("soft", 400), 1e-3)]
     soft.append(record(case("soft", 784), status="timeout", reason="t", predicted=1e-9))
     markdown, _, _ = rendered([*soft, *sweep("softmax", lambda n: n * 4e-6)], tmp_path)
-    assert row(markdown, "SOFT", "softmax (eager)") == ["(196, 400]"]
+    assert row(markdown, "SOFT", "softmax (eager)")[0] == "(196, 400]"
 
 
 def test_twins_never_cross(tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ def test_what_cannot_be_told_is_called_undetermined(tmp_path: Path) -> None:
         return {196: 5e-3, 400: 1e-3, 784: 1e-3, 1600: 1e-4}[n]
 
     markdown, _, _ = rendered([*sweep("soft", close), *sweep("softmax", lambda n: 1e-3)], tmp_path)
-    assert row(markdown, "SOFT", "softmax (eager)") == ["undetermined between 196 and 1,600"]
+    assert row(markdown, "SOFT", "softmax (eager)")[0] == "undetermined between 196 and 1,600"
 
 
 def test_a_win_that_does_not_last_is_a_remark(tmp_path: Path) -> None:
@@ -100,6 +104,39 @@ def test_a_win_that_does_not_last_is_a_remark(tmp_path: Path) -> None:
     said = "Better for a while only: SOFT than softmax (eager) (latency) at N = 400."
     assert said in markdown
     assert rows[0]["better_at"] == "400"
+
+
+def test_where_the_curves_cross_stands_beside_the_bracket_with_its_interval(tmp_path: Path) -> None:
+    """A constant and n times 4 µs cross at 250 tokens."""
+    records = [*sweep("soft", lambda n: 1e-3), *sweep("softmax", lambda n: n * 4e-6)]
+    markdown, _, (told,) = rendered(records, tmp_path)
+    bracket, place = row(markdown, "SOFT", "softmax (eager)")
+    assert bracket == "(196, 400]"
+    centre, low, high = (float(told[f"crossing{end}"]) for end in ("", "_low", "_high"))
+    assert centre == pytest.approx(250, rel=1e-3)
+    assert 196 < low < 250 < high < 400
+    assert place == f"{centre:.0f} [{low:.0f}, {high:.0f}]"
+    assert "for the last time" in markdown
+
+
+def test_a_crossing_that_may_lie_outside_is_censored_and_counts_have_none(tmp_path: Path) -> None:
+    def noisy(attention: str, seconds: Callable[[int], float]) -> list[Record]:
+        spread = (0.6, 1.0, 1.8)
+        lengths = LENGTHS[:4]
+        return [r for n in lengths for r in timed(case(attention, n), seconds(n), spread=spread)]
+
+    counts = [
+        *[r for n in LENGTHS[:4] for r in counted(case("soft", n), "flops", 10**6)],
+        *[r for n in LENGTHS[:4] for r in counted(case("softmax", n), "flops", n * 4000)],
+    ]
+    times = [*noisy("soft", lambda n: 1e-3), *noisy("softmax", lambda n: n * 1.2e-6)]
+    markdown, _, rows = rendered([*times, *counts], tmp_path)
+    cells = row(markdown, "SOFT", "softmax (eager)")
+    assert cells[1].endswith(", above 1,600]")
+    assert cells[2] == "(196, 400]"
+    assert len(cells) == 3
+    told = {row["quantity"]: row for row in rows}
+    assert told["latency"]["crossing_high"] == told["flops"]["crossing"] == ""
 
 
 def test_grids_and_settings_are_not_mixed(tmp_path: Path) -> None:

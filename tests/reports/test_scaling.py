@@ -15,41 +15,18 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pytest
+from drawing import assert_readable, drawn, marks, places, texts, threads
 from synthetic_records import LENGTHS, case, counted, record, suite, timed
 
 from softbench import plugins
-from softbench.case import Record
-from softbench.reports import _figure, scaling
-from softbench.reports._groups import groups
+from softbench.reports import scaling
+from softbench.reports._guides import GREY
 from softbench.reports._style import CORE, POINT_SIZE
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-    from matplotlib.transforms import Bbox
-
 CORE_SIX = tuple((name, "eager") for name in CORE)
-
-
-def drawn(records: list[Record]) -> Figure:
-    (group,) = groups(records)
-    with _figure.own_settings():
-        return _figure.draw(group, scaling.quantities(group), {})
-
-
-def places(line: Line2D) -> list[tuple[float, float]]:
-    xs, ys = np.asarray(line.get_data(), dtype=float)
-    return list(zip(xs.tolist(), ys.tolist(), strict=True))
-
-
-def marks(axes: Axes, marker: object) -> list[tuple[float, float]]:
-    lines = [line for line in axes.get_lines() if line.get_marker() == marker]
-    return [place for line in lines for place in places(line)]
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +121,7 @@ def test_what_was_not_measured_stands_at_its_predicted_height_and_breaks_the_lin
     heights = dict(marks(axes, CORE["soft"].marker))
     assert heights[196] == pytest.approx(1e-3, rel=0.01)
     assert math.isnan(heights[400])
-    threads = [places(line) for line in axes.get_lines() if line.get_linestyle() == ":"]
-    assert [[x for x, _ in ends] for ends in threads] == [[196, 400], [400, 784]]
+    assert [[x for x, _ in ends] for ends in threads(axes)] == [[196, 400], [400, 784]]
 
 
 @pytest.mark.parametrize("status", ["out_of_memory", "timeout", "error", "skipped"])
@@ -197,7 +173,7 @@ def test_calls_too_few_for_an_interval_are_drawn_one_by_one() -> None:
 
 def test_the_guides_have_slopes_one_and_two_and_their_names() -> None:
     (axes,) = drawn([*timed(case(seq_len=196), 1e-3), *timed(case(seq_len=3136), 1e-2)]).axes
-    guides = [line for line in axes.get_lines() if line.get_color() == "#8A8A8A"]
+    guides = [line for line in axes.get_lines() if line.get_color() == GREY]
     slopes = []
     for guide in guides:
         (x0, y0), *_, (x1, y1) = places(guide)
@@ -217,20 +193,7 @@ def test_no_text_is_small_or_lies_over_other_text_or_off_the_page(mechanisms: An
     records = suite(mechanisms)
     records += timed(case("mine_with_a_long_name", 784, params={"alpha": 0.5}), 1e3)
     records.append(record(case("mine", 784), status="unsupported", reason="long words " * 30))
-    figure = drawn(records)
-    figure.draw_without_rendering()
-    boxes = {text: box for text, box, size in written(figure) if size >= POINT_SIZE}
-    assert len(boxes) == len(written(figure))
-    page = figure.bbox
-    for name, box in boxes.items():
-        assert box.x0 >= 0, name
-        assert box.y0 >= 0, name
-        assert box.x1 <= page.x1, name
-        assert box.y1 <= page.y1, name
-    names = list(boxes)
-    for i, one in enumerate(names):
-        for other in names[i + 1 :]:
-            assert not boxes[one].overlaps(boxes[other]), (one, other)
+    assert_readable(drawn(records), POINT_SIZE)
 
 
 def test_settings_that_differ_get_a_figure_each(tmp_path: Path) -> None:
@@ -257,28 +220,3 @@ def test_the_users_own_settings_are_neither_used_nor_changed(tmp_path: Path) -> 
         scaling.render(timed(case(), 1e-3), tmp_path)
         assert matplotlib.rcParams["font.size"] == 30.0
     assert "#ff0000" not in (tmp_path / "scaling.svg").read_text().lower()
-
-
-def texts(figure: Figure) -> str:
-    found = [text.get_text() for text in figure.texts]
-    for legend in figure.legends:
-        found += [text.get_text() for text in legend.get_texts()]
-    return " ".join(" ".join(found).split())
-
-
-def written(figure: Figure) -> list[tuple[tuple[int, str], Bbox, float]]:
-    """Every visible text that is not a guide's: (number, text), box, size."""
-    from matplotlib.text import Annotation, Text
-
-    found = [
-        text
-        for text in figure.findobj(Text)
-        if isinstance(text, Text)
-        and not isinstance(text, Annotation)
-        and text.get_text().strip()
-        and text.get_visible()
-    ]
-    return [
-        ((i, text.get_text()), text.get_window_extent(), float(text.get_fontsize()))
-        for i, text in enumerate(found)
-    ]

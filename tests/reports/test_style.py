@@ -10,7 +10,7 @@ import itertools
 import subprocess
 import sys
 
-from softbench.reports._panel import FAILED
+from softbench.reports._marks import FAILED
 from softbench.reports._points import Series
 from softbench.reports._style import CORE, SPARE_COLOURS, SPARE_MARKERS, look, strokes
 

@@ -61,11 +61,12 @@ def test_what_was_lost_says_how_and_what_was_predicted(tmp_path: Path) -> None:
         record(case(seq_len=784), "peak_memory", status="skipped", reason="b", predicted=2**34),
     ]
     markdown, latex, _ = rendered(records, tmp_path)
-    assert cells(markdown, "| 196 ")[2:] == ["skipped (predicted 21.3 s)", "–"]
+    assert cells(markdown, "| 196 ")[2:] == ["skipped (≈ 21.3 s)", "–"]
     assert cells(markdown, "| 400 ")[2] == "out of memory"
-    assert cells(markdown, "| 784 ")[2:] == ["not supported", "skipped (predicted 16.0 GiB)"]
+    assert cells(markdown, "| 784 ")[2:] == ["not supported", "skipped (≈ 16.0 GiB)"]
     assert "Not supported: SOFT at N = 784 (needs a grid)." in markdown
     assert "out of memory" in latex
+    assert "≈: predicted." in markdown
 
 
 def test_bold_is_what_can_be_told_to_be_best_at_its_length_and_mode(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_latex_keeps_to_booktabs(tmp_path: Path) -> None:
     for rule in (r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}{rlrrrr}"):
         assert rule in latex
     assert "hline" not in latex
-    assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") == 2
+    assert latex.count(r"\begin{table*}") == latex.count(r"\end{table*}") == 2
 
 
 def test_nothing_at_all_is_said_plainly(tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ class Bench:
         patience: float = 30,
         err: str = "",
         suite: str = "bench.yaml",
+        verb: str = "run",
     ) -> Command:
         """`softbench run SUITE` in the folder, with plug-in files of this one."""
         files = [part for name in plugins for part in ("--plugin", str(HERE / f"{name}.py"))]
@@ -107,7 +108,7 @@ class Bench:
         out.touch()
         errors.touch()
         pid = self._zygote.ask(
-            arguments=["run", suite, *files, *options],
+            arguments=[verb, suite, *files, *options],
             folder=str(self.folder), out=str(out), err=str(errors), patience=patience,
         )  # fmt: skip
         self._commands.append(Command(self._zygote, pid, out, errors))
@@ -116,6 +117,12 @@ class Bench:
     def run(self, *options: str, plugins: tuple[str, ...] = (), patience: float = 30) -> Command:
         """The same to its end."""
         command = self.start(*options, plugins=plugins, patience=patience)
+        command.wait()
+        return command
+
+    def plan(self, *options: str, plugins: tuple[str, ...] = ()) -> Command:
+        """`softbench plan SUITE` to its end."""
+        command = self.start(*options, plugins=plugins, verb="plan")
         command.wait()
         return command
 

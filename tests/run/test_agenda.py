@@ -1,7 +1,8 @@
 """The order of a run, what its time affords, and what earlier measurements say of later ones.
 
 Mutants seen red: skipped blocks remembered as done, the last block's time not used, counts refused
-for lack of time, repeats innermost, the ledger learning nothing, skips that never settle.
+for lack of time, repeats innermost, the ledger learning nothing, skips that never settle, lengths
+that are predicted measured too, an error measured at them.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import pytest
 
 from softbench.case import Case, Record, Shape
 from softbench.run import agenda as room
-from softbench.run.agenda import Agenda
+from softbench.run.agenda import Agenda, items
 from softbench.run.ledger import Ledger
-from softbench.suite import Budget
+from softbench.suite import Budget, Suite, parse
 
 
 class Clock:
@@ -52,8 +53,16 @@ def record(case: Case, **fields: Any) -> Record:
     return Record(case=case, **{**plain, **fields})
 
 
+def suite(**changes: Any) -> Suite:
+    plain = {
+        "shape": {"seq_len": 16}, "attention": {"softmax": {}}, "repeats": 2,
+        "metrics": ["latency", "flops"],
+    }  # fmt: skip
+    return parse({**plain, **changes}, "agenda", "agenda.yaml")
+
+
 def agenda(*cases: Case, repeats: int = 2, seconds: float = 100) -> Agenda:
-    return Agenda(cases, ["latency", "flops"], repeats, Ledger([], Budget()), seconds)
+    return Agenda(items(cases, suite(repeats=repeats), Ledger([], Budget())), seconds)
 
 
 def test_counts_come_first_then_every_case_once_before_any_twice(clock: Clock) -> None:
@@ -68,6 +77,18 @@ def test_counts_come_first_then_every_case_once_before_any_twice(clock: Clock) -
         (False, 1, long.id),
     ]
     assert [set(*item.todo.values()) for item in items[:3]] == [{"flops"}, {"flops"}, {"latency"}]
+
+
+def test_of_a_length_that_is_predicted_nothing_runs() -> None:
+    metrics = ["latency", "flops", "approximation_error"]
+    told = suite(metrics=metrics, predict_seq_len=[32], repeats=1)
+    short, long = make(16), make(32)
+    found = items([short, long], told, Ledger([], Budget()))
+    assert [(item.counts, item.todo) for item in found] == [
+        (True, {short.id: ["flops", "approximation_error"]}),
+        (True, {long.id: ["flops"]}),  # an approximation's error runs the case, a count does not
+        (False, {short.id: ["latency"]}),
+    ]
 
 
 def test_a_block_is_expected_to_take_what_it_took_or_what_the_last_one_did(clock: Clock) -> None:

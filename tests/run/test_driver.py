@@ -1,11 +1,13 @@
 """Which workers a run starts, by an executor that starts none.
 
 Mutants seen red: the rest given up after a lost worker, a worker hired after the last case, a
-worker hired for what is skipped.
+worker hired for what is skipped, costs forgotten, costs of other cases sent along, rates of the
+last worker alone, rates of other dtypes dropped.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -30,10 +32,15 @@ class DiedError(Exception):
 
 
 class StandIn:
-    """A worker that answers from a list; a case whose id is in `deadly` is its last."""
+    """A worker that answers from a list; a case whose id is in `deadly` is its last.
 
-    def __init__(self, deadly: set[str], *, starts: bool) -> None:
-        self._deadly, self._starts = deadly, starts
+    gemm: what it says of its machine. Every task that it is given is added to `tasks`.
+    """
+
+    def __init__(
+        self, deadly: set[str], tasks: list[dict[str, Any]], gemm: float, *, starts: bool
+    ) -> None:
+        self._deadly, self._tasks, self._gemm, self._starts = deadly, tasks, gemm, starts
         self._answers: list[dict[str, Any]] = []
         self._doing: dict[str, Any] = {}
 
@@ -42,7 +49,13 @@ class StandIn:
             hello = {"event": "hello", "environment": MACHINE.model_dump(mode="json")}
             self._answers = [hello] if self._starts else []
             return
+        self._tasks.append(message)
+        rates = {"gemm": self._gemm, "stream": 1.0, "exponential": 1.0}
+        self._answers = [{"event": "rates", "device": "cpu", "dtype": "float32", "rates": rates}]
         for case_id in message["metrics"]:
+            if case_id not in message["costs"]:
+                cost = {"bytes": len(self._tasks)}
+                self._answers.append({"event": "predicted", "case": case_id, "cost": cost})
             measured = {"metric": "parameters", "unit": "1", "better": "lower", "status": "ok"}
             rest: dict[str, Any] = {"reason": None, "values": [1], "detail": {}}
             self._answers.append({"event": "measured", "case": case_id, **measured, **rest})
@@ -70,10 +83,13 @@ class Executor:
         self.started = 0
         self.deadly: set[str] = set()
         self.starts = True
+        self.tasks: list[dict[str, Any]] = []
+        self.gemm = [5.0]  # of each worker, the last for all that follow
 
     def start(self, threads: int) -> StandIn:
         self.started += 1
-        return StandIn(self.deadly, starts=self.starts)
+        gemm = self.gemm.pop(0) if len(self.gemm) > 1 else self.gemm[0]
+        return StandIn(self.deadly, self.tasks, gemm, starts=self.starts)
 
 
 @pytest.fixture
@@ -138,3 +154,35 @@ def test_a_worker_that_cannot_start_ends_the_run(executor: Executor, tmp_path: P
     executor.starts = False
     with pytest.raises(WorkerLost, match="it died"):
         run(executor, suite(), tmp_path)
+
+
+def test_what_one_worker_predicted_no_other_predicts_again(
+    executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("softbench.metrics.parameters.REPEATED", True)
+    cases, _ = run(executor, suite(), tmp_path)
+    assert [len(task["cases"]) for task in executor.tasks] == [1] * 6
+    costs = [task["costs"] for task in executor.tasks]
+    assert costs[:2] == [{}, {}]
+    assert costs[2:] == [{cases[0].id: {"bytes": 1}}, {cases[1].id: {"bytes": 2}}] * 2
+
+
+def test_rates_are_kept_beside_the_environment_as_medians_of_the_workers(
+    executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("softbench.metrics.parameters.REPEATED", True)
+    file = tmp_path / "rates.json"
+    file.write_text(json.dumps({"cpu": {"float32": {"gemm": 7.0}, "bfloat16": {"gemm": 8.0}}}))
+    executor.gemm = [1.0, 2.0, 9.0]
+    run(executor, suite(shape={"seq_len": 16}), tmp_path)
+    kept = json.loads(file.read_text())["cpu"]
+    assert kept["float32"] == {"gemm": 2.0, "stream": 1.0, "exponential": 1.0}
+    assert kept["bfloat16"] == {"gemm": 8.0}
+
+
+def test_rates_that_something_else_stands_for_are_written_anew(
+    executor: Executor, tmp_path: Path
+) -> None:
+    (tmp_path / "rates.json").write_text("[1, 2")
+    run(executor, suite(), tmp_path)
+    assert list(json.loads((tmp_path / "rates.json").read_text())) == ["cpu"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ RANK: str | None = None
 Trouble = Literal[
     "none", "raises", "exits", "leaves", "killed", "crashes", "prints", "memory", "allocator",
     "loops", "holds", "interrupts", "nan", "wrong_count", "unsupported", "sleeps", "no_products",
+    "hoards", "terminates", "begets",
 ]  # fmt: skip
 
 
@@ -96,11 +98,23 @@ def _go_on(trouble: Trouble) -> None:
         print('{"event": "done"}\n\0garbage', flush=True)
         os.write(1, b'{"event": "measured", "half": ')
         os.system("echo a child prints too")
-    if trouble == "allocator":
-        torch.empty(2**61, dtype=torch.int8)
+    if trouble in ("allocator", "hoards", "terminates"):
+        _ask_for_too_much(trouble)
     while trouble == "loops":
         pass
-    if trouble == "holds":
+    if trouble == "begets":
+        subprocess.Popen(["sleep", "600"])
+    if trouble in ("holds", "begets"):
         ctypes.PyDLL(None).sleep(600)  # unlike CDLL, it keeps the interpreter's lock
     if trouble == "sleeps":
         time.sleep(0.05)
+
+
+def _ask_for_too_much(trouble: Trouble) -> None:
+    if trouble == "allocator":
+        torch.empty(2**61, dtype=torch.int8)
+    if trouble == "terminates":  # nobody catches what C++ throws through C
+        ctypes.CDLL("libstdc++.so.6")._Znwm(ctypes.c_size_t(2**46))
+    hoard = [torch.empty(2**24, dtype=torch.int8)]
+    while trouble == "hoards":
+        hoard.append(torch.empty(2**24, dtype=torch.int8))

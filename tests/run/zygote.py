@@ -1,8 +1,9 @@
 """A process that has torch loaded and forks `softbench` commands: milliseconds, not seconds.
 
 Everything is as in a real run (command line, driver, pipes, workers in sessions of their own,
-files, signals), but that driver and workers are forks instead of new interpreters. Tests of the
-executor and of a new mechanism start real ones. JSON lines in and out, one answer a request:
+files, signals), but that driver and workers are forks instead of new interpreters, and that a worker
+says at once what its machine can do, which takes a second to measure. Tests of the executor and of
+a new mechanism start real ones. JSON lines in and out, one answer a request:
 
     {"arguments": …, "folder": …, "out": …, "err": …, "patience": …}    → the driver's process id
     {"poll": pid}                                                       → its exit code or null
@@ -87,12 +88,15 @@ def _become(*descriptors: int) -> None:
 def _replace(patience: float | None) -> None:
     from softbench.cli import display
     from softbench.executors import local
-    from softbench.run import driver
+    from softbench.metrics._roofline import Rates
+    from softbench.run import asking
+    from softbench.worker import rates
 
     vars(local)["subprocess"] = SimpleNamespace(Popen=Fork, PIPE=subprocess.PIPE)
+    vars(rates)["measure_rates"] = lambda device, dtype: Rates(1e11, 1e10, 1e9)
     display.LOG_SECONDS = 0.1
     if patience is not None:
-        driver.PATIENCE, driver.LEAST_PATIENCE = 0.0, patience
+        asking.PATIENCE, asking.LEAST_PATIENCE = 0.0, patience
 
 
 def _run(main: Callable[[], None]) -> None:
@@ -121,13 +125,14 @@ def _load() -> None:
     import softbench.cli.running  # noqa: F401
     from softbench.case import Case, Shape
     from softbench.worker.budget import predict
+    from softbench.worker.rates import UNLIMITED
 
     torch.set_num_threads(1)
     shape = Shape(seq_len=16)
     plain = {"backend": "eager", "inputs": "normal", "dtype": "float32", "mode": "forward"}
     rest = {"device": "cpu", "compile": False, "seed": 0, "params": {}, "shape": shape}
     case = Case.model_validate({"level": "operator", "attention": "softmax", **plain, **rest})
-    predict(case, {}, 0.0)
+    predict(case, {}, UNLIMITED)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Mutants seen red: variants multiplied with one another, level defaults ignored, `auto` taken as
 float32 on CUDA, cases in the order of the file, doubles kept, `zip` taken as a product, "*" taking
-in the mechanisms named beside it.
+in the mechanisms named beside it, lengths that are predicted left out, run, or without the axes.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from softbench import plugins
 from softbench.case import Case
-from softbench.cli.running import _narrowed
+from softbench.cli.choosing import narrowed
 from softbench.suite import SuiteError, expand, find, packaged, parse, read
 
 
@@ -46,6 +46,26 @@ def test_a_scalar_is_fixed_and_a_list_is_an_axis() -> None:
         (25, "forward_backward"),
     }
     assert {case.shape.num_heads for case in found} == {2}
+
+
+def test_lengths_that_are_predicted_are_cases_at_which_nothing_runs() -> None:
+    told = parse(suite(predict_seq_len=[64, 25], metrics=["latency", "flops"]), "given", "here")
+    found = expand(told, "cpu")
+    assert lengths(found) == [16, 25, 64]
+    assert [told.runs(case) for case in found] == [True, False, False]
+    measured = expand(parse(suite(shape={**suite()["shape"], "seq_len": 64}), "given", "h"), "cpu")
+    assert found[2].id == measured[0].id  # the same case as if it were measured
+
+
+def test_lengths_that_are_predicted_meet_every_other_axis() -> None:
+    found = cases(
+        predict_seq_len={"pow2": [5, 6]},
+        mode=["forward", "forward_backward"],
+        attention={"softmax": {"backend": ["eager", "sdpa"]}, "*": {}},
+    )
+    each = [sum(case.shape.seq_len == length for case in found) for length in (16, 32, 64)]
+    assert each[0] == each[1] == each[2] > 4
+    assert lengths(cases(predict_seq_len=[])) == [16]
 
 
 def test_parameters_are_swept_under_their_mechanism_alone() -> None:
@@ -106,7 +126,7 @@ def test_only_keeps_a_mechanism_named_or_covered_by_the_star(
     only: str, backends: list[str]
 ) -> None:
     whole = parse(suite(attention={"softmax": {"backend": "sdpa"}, "*": {}}), "given", "here")
-    kept = expand(_narrowed(whole, [only]), "cpu")
+    kept = expand(narrowed(whole, [only]), "cpu")
     assert [(case.attention, case.backend) for case in kept] == [(only, backends[0])]
 
 
@@ -114,7 +134,7 @@ def test_only_refuses_what_the_suite_has_not() -> None:
     with pytest.raises(
         SuiteError, match=r"--only soft: not in suite given; did you mean 'softmax'"
     ):
-        _narrowed(parse(suite(), "given", "here"), ["soft"])
+        narrowed(parse(suite(), "given", "here"), ["soft"])
 
 
 def test_a_grid_gives_the_tokens_and_keeps_its_sides() -> None:

@@ -2,7 +2,8 @@
 
 Mutants seen red: a tag let through, an alias let through, keys standing twice, the size of a file
 unlimited, `zip` values unchecked, metrics named twice, the nearest name left out of a message, a
-missing key told before the mistyped one, a seed of 64 bits, a backend that is a list.
+missing key told before the mistyped one, a seed of 64 bits, a backend that is a list, a length
+measured and predicted, predicted lengths beside a grid or a zip of lengths, and without a count.
 """
 
 from pathlib import Path
@@ -259,3 +260,34 @@ def test_a_folder_is_no_suite(tmp_path: Path) -> None:
 
 def test_a_file_that_vanished_is_named(tmp_path: Path) -> None:
     says(refusal(tmp_path / "gone.yaml"), "gone.yaml", "No such file")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fragments"),
+    [
+        (["predict_seq_len=[32, 16]"], ["16 is in shape.seq_len and in predict_seq_len"]),
+        (["predict_seq_len=0"], ["predict_seq_len: 0 is refused"]),
+        (["predict_seq_len=32", "metrics=[latency]"], ["only counts", "--set predict_seq_len=[]"]),
+        (["predict_seq_len=32", "metrics=[approximation_error]"], ["only counts"]),
+        (
+            ["predict_seq_len=32", "shape={num_heads: 1}", "zip=[{shape.seq_len: 16}]"],
+            ["predict_seq_len goes with the lengths of shape.seq_len"],
+        ),
+        (
+            ["predict_seq_len=32", "shape={num_heads: 1, grid: 4x4, seq_len: 16}"],
+            ["predict_seq_len goes with the lengths of shape.seq_len, and no grid"],
+        ),
+        (["predict_seq_lens=32"], ["'predict_seq_lens'", "did you mean 'predict_seq_len'?"]),
+    ],
+)
+def test_lengths_of_which_nothing_could_be_told_are_refused(
+    tmp_path: Path, changes: list[str], fragments: list[str]
+) -> None:
+    says(refusal(written(tmp_path, GOOD), *changes), *fragments)
+
+
+def test_no_predicted_lengths_can_be_asked_for(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD + "predict_seq_len: [32]\n")
+    for nothing in ("[]", "null"):
+        raw = read(path, [f"predict_seq_len={nothing}", "metrics=[latency]"])
+        assert len(expand(parse(raw, "given", str(path)), "cpu")) == 1

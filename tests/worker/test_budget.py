@@ -1,12 +1,14 @@
 """What a case is predicted to cost, what is refused, what may be measured side by side.
 
-Mutants seen red: four calls instead of five, the inputs' bytes left out, gradients left out, the
-slope replaced by the rate of the shortest case, groups that ignore what is held.
+Mutants seen red: four calls instead of five, the inputs' bytes left out, gradients left out, groups
+that ignore what is held, seconds that travel with a cost.
 """
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,14 @@ import pytest
 
 from softbench.case import Case, Shape
 from softbench.metrics import flops, predicted_peak_memory
+from softbench.metrics._roofline import Rates
+from softbench.metrics._work import Work, work_of
 from softbench.worker import budget, machine
 
 BUDGET = {"case_seconds": 20.0, "suite_seconds": 600.0, "memory_fraction": 0.7}
 TENSOR = 8 * 16 * 8 * 4
+RATES = Rates(gemm=1e9, stream=1e9, exponential=1e9)
+NOTHING = Work(flops=1, compulsory_bytes=0, moved_bytes=0, exponentials=0, operators=0)
 
 
 def make(**fields: Any) -> Case:
@@ -39,26 +45,21 @@ def make(**fields: Any) -> Case:
 )
 def test_a_cost_is_what_the_counts_say(fields: dict[str, Any], held: int) -> None:
     case = make(**fields)
-    cost = budget.predict(case, {case.family: [(1, 7.0), (10**12, 7.0)]}, 1e-9)
+    cost = budget.predict(case, {case.family: [(1, 7.0), (10**12, 7.0)]}, RATES)
+    assert cost.work == work_of(case)
     assert cost.flops == sum(flops.closed_form(case).values())
     assert cost.seconds == pytest.approx(7.0)
     assert cost.bytes == predicted_peak_memory.predict(case)
     assert cost.held_bytes == held
 
 
-@pytest.mark.parametrize(
-    ("seen", "seconds"),
-    [
-        ([], 1000 * 1e-3),  # never seen: as fast as a matrix product
-        ([(10, 5.0)], 5.0 + 990 * 1e-3),  # an overhead is not multiplied
-        ([(10, 5.0), (110, 6.0)], 6.0 + 890 * 1e-2),  # along the slope
-        ([(10, 5.0), (110, 4.0)], 4.0 + 890 * 1e-3),  # noise is no slope
-        ([(10, 1.0), (600, 5.0), (1400, 9.0)], 7.0),  # in between
-        ([(2000, 5.0), (4000, 9.0)], 5.0),  # shorter than all
-    ],
-)
-def test_time_follows_what_the_family_took(seen: list[tuple[int, float]], seconds: float) -> None:
-    assert budget.seconds_of(1000, seen, 1e-3) == pytest.approx(seconds)
+def test_a_cost_arrives_as_it_was_told_with_seconds_of_its_own() -> None:
+    case = make(mode="forward_backward")
+    cost = budget.predict(case, {case.family: [(1, 7.0)]}, RATES)
+    arrived = json.loads(json.dumps(budget.told(cost)))
+    again = budget.from_told(arrived, case, {case.family: [(10**12, 3.0)]}, RATES)
+    assert again.seconds == 3.0
+    assert replace(again, seconds=cost.seconds) == cost
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_five_calls_and_all_bytes_must_fit(
     seconds: float, held: int, refused: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budget, "free_memory", lambda device: 100.0)
-    cost = budget.Cost(flops=1, bytes=held // 2, held_bytes=held - held // 2, seconds=seconds)
+    cost = budget.Cost(NOTHING, held // 2, held - held // 2, seconds)
     if refused is None:
         budget.refuse(cost, BUDGET, "cpu")
         return
@@ -81,7 +82,7 @@ def test_five_calls_and_all_bytes_must_fit(
 
 def test_cases_stand_side_by_side_while_they_fit() -> None:
     cases = [make(seed=seed) for seed in range(4)]
-    costs = {case.id: budget.Cost(1, 30, 20, 0.0) for case in cases}
+    costs = {case.id: budget.Cost(NOTHING, 30, 20, 0.0) for case in cases}
     groups = budget.side_by_side(cases, costs, 90)
     assert [len(group) for group in groups] == [3, 1]
     assert [case for group in groups for case in group] == cases
@@ -99,7 +100,3 @@ def test_memory_ends_where_the_control_group_does(tmp_path: Path) -> None:
     assert machine._left_of_group(tmp_path) == math.inf
     (tmp_path / "memory.max").write_text("100\n")
     assert machine._left_of_group(tmp_path) == 70
-
-
-def test_the_machines_rate_is_that_of_a_product() -> None:
-    assert 1e-14 < machine.gemm_rate("cpu") < 1e-7

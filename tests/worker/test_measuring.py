@@ -15,10 +15,12 @@ import torch
 
 from softbench import plugins
 from softbench.case import Case, Measurement, Shape
+from softbench.metrics._roofline import Rates
 from softbench.protocol import Protocol
 from softbench.worker.measuring import Task, measure_block
 from softbench.workload import Workload
 
+RATES = Rates(gemm=1e11, stream=1e10, exponential=1e9)
 BUDGET = {"case_seconds": 20.0, "suite_seconds": 600.0, "memory_fraction": 0.7}
 
 
@@ -45,7 +47,7 @@ def metric(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def block(*cases: Case) -> Iterator[dict[str, Any]]:
     metrics = {case.id: ["stand_in"] for case in cases}
-    task = Task(cases, metrics, 0, BUDGET, {}, 1e-11, Protocol())
+    task = Task(cases, metrics, 0, BUDGET, {}, RATES, Protocol())
     return measure_block(task, lambda case, metric: None)
 
 
@@ -82,7 +84,7 @@ def test_a_case_is_named_before_it_is_touched(
     metric.__dict__["measure"] = measure
     monkeypatch.setattr("softbench.worker.measuring.build", lambda case: told.append("built"))
     one = make()
-    task = Task([one], {one.id: ["stand_in"]}, 0, BUDGET, {}, 1e-11, Protocol())
+    task = Task([one], {one.id: ["stand_in"]}, 0, BUDGET, {}, RATES, Protocol())
     list(measure_block(task, lambda case, metric: told.append(f"{metric} of {case}")))
     entered = f"stand_in of {one.id}"
     assert told[-3:] == [entered, "built", "measured"]

@@ -7,6 +7,7 @@ that say nothing of it, the machine's rate left out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from softbench import plugins
 from softbench.case import Case, Measurement, Shape, Unsupported
 from softbench.metrics import approximation_error
+from softbench.metrics._roofline import Rates
 from softbench.protocol import Protocol
 from softbench.worker.measuring import Task, measure_block
 
@@ -32,8 +34,8 @@ def make(seq_len: int = 16) -> Case:
 
 def asked(case: Case, metric: str, gemm: float) -> list[dict[str, Any]]:
     task = Task(
-        cases=[case], metrics={case.id: [metric]}, repeat=0, budget=BUDGET, seen={}, gemm=gemm,
-        protocol=Protocol(),
+        cases=[case], metrics={case.id: [metric]}, repeat=0, budget=BUDGET, seen={},
+        rates=Rates(gemm, math.inf, math.inf), protocol=Protocol(),
     )  # fmt: skip
     return list(measure_block(task, lambda case, metric: None))
 
@@ -51,7 +53,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, dict[str
     def ask(**defined: Any) -> dict[str, dict[str, Any]]:
         module.__dict__.update(QUANTITIES=quantities, REPEATED=False, **defined)
         case = make()
-        found = asked(case, "stand_in", gemm=1e-9)
+        found = asked(case, "stand_in", gemm=1e9)
         assert len(found) == 2
         return {answer["metric"]: answer for answer in found}
 
@@ -93,6 +95,6 @@ def test_a_count_is_never_refused(answers: Any) -> None:
 
 def test_a_reference_of_fifty_thousand_tokens_is_skipped() -> None:
     case = make(seq_len=50176)
-    found = asked(case, "approximation_error", gemm=1e-11)
+    found = asked(case, "approximation_error", gemm=1e11)
     assert [answer["metric"] for answer in found] == list(approximation_error.QUANTITIES)
     assert {answer["status"] for answer in found} == {"skipped"}

@@ -1,0 +1,102 @@
+"""Two complete runs of a suite, interleaved A B A B …: do their intervals tell them apart?
+
+Run as `python results/validation/repeatability.py [SUITE [REPEATS]]` (seq_len, 3) from the top of
+the checkout; writes repeatability.md beside itself. Each run has a results folder of its own. By
+turns, in an order drawn anew each time, each measures one more repeat in a fresh worker, so that
+both meet the same neighbours on a shared machine. The runs are of the same code: of the cells'
+ratios about 5 % should lie outside their 95 % interval, and no more.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from softbench import records
+from softbench.case import Case
+from softbench.statistics.comparison import Ratio, ratio
+from softbench.statistics.interval import estimate
+
+COMMAND = [str(Path(sys.executable).with_name("softbench")), "run"]
+Values = dict[str, list[list[int | float]]]
+
+
+def measured_by_turns(suite: str, repeats: int, folders: Sequence[Path]) -> list[str]:
+    """Run one repeat more in each folder until there are `repeats`; a line for each turn."""
+    drawn, told = random.Random(0), []
+    for count in range(1, repeats + 1):
+        for folder in drawn.sample(folders, len(folders)):
+            load = os.getloadavg()[0]
+            arguments = [suite, "--out", str(folder), "--set", f"repeats={count}"]
+            subprocess.run([*COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL)
+            told.append(f"{folder.name} repeat {count}, load {load:.2f} at start")
+            print(told[-1], flush=True)
+    return told
+
+
+def latencies(folder: Path) -> tuple[dict[str, Case], Values]:
+    """Every case that was timed, and the raw values of each of its processes."""
+    cases, values = {}, defaultdict(list)
+    for found in folder.rglob(records.FILE):
+        for record in records.latest(records.read(found.parent)):
+            if record.metric == "latency" and record.status == "ok":
+                cases[record.case.id] = record.case
+                values[record.case.id].append(record.values)
+    return cases, values
+
+
+def ratios(one: Values, other: Values, repeats: int) -> dict[str, Ratio]:
+    """A over B for each case that both runs timed in every repeat."""
+    both = [id for id in one if len(one[id]) == len(other.get(id, ())) == repeats]
+    return {id: ratio(estimate(one[id]), estimate(other[id])) for id in both}
+
+
+def report(
+    found: Mapping[str, Ratio], cases: Mapping[str, Case], suite: str, turns: Sequence[str]
+) -> str:
+    """The table of all cells, the share of those outside, the load of every turn."""
+    judged = {
+        id: (one.centre, one.low, one.high)
+        for id, one in found.items()
+        if one.low is not None and one.high is not None
+    }
+    outside = [id for id, (_, low, high) in judged.items() if not low <= 1 <= high]
+    shifts = [abs(centre - 1) for centre, _, _ in judged.values()]
+    lines = [
+        "# Two complete runs, interleaved\n",
+        f"Made by `python results/validation/repeatability.py {suite}`: latency of A over that of "
+        "B, 95 % Welch interval on the log medians of fresh processes.\n",
+        f"**{len(outside)} of {len(judged)} cells ({len(outside) / len(judged):.1%}) lie outside "
+        f"the 95 % interval of their difference; median difference {median(shifts):.1%}.** "
+        f"{len(found) - len(judged)} cells without interval.\n",
+        "Turns: " + "; ".join(turns) + ".\n",
+        "| Cell | A / B | 95 % interval | |\n| :--- | ---: | :--- | :--- |",
+    ]
+    for id, (centre, low, high) in judged.items():
+        mark = "outside" if id in outside else ""
+        lines.append(f"| {cases[id].label} | {centre:.3f} | [{low:.3f}, {high:.3f}] | {mark} |")
+    print(lines[2])
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure by turns and write the table."""
+    given = sys.argv[1:]
+    suite, repeats = (given[0] if given else "seq_len"), int(given[1] if given[1:] else 3)
+    with tempfile.TemporaryDirectory() as home:
+        folders = [Path(home) / name for name in "AB"]
+        turns = measured_by_turns(suite, repeats, folders)
+        (cases, one), (_, other) = map(latencies, folders)
+    text = report(ratios(one, other, repeats), cases, suite, turns)
+    Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

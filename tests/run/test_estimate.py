@@ -1,0 +1,124 @@
+"""How long a run will take, against what its rules say by hand.
+
+Mutants seen red: one worker for all repeats, rates in workers that only count, a first trace in
+every worker, predictions left out, refused cases counted, a metric's own work left out, the suite's
+budget without effect, warm-up without its cap, slow cases stopped as soon as quick ones, one
+stretch fewer for slow cases, reports drawn though none is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from softbench.protocol import Protocol
+from softbench.run.agenda import Item
+from softbench.run.estimate import (
+    CALLS_BESIDES,
+    PROFILE_SECONDS,
+    REPORTS_SECONDS,
+    Estimate,
+    Expected,
+    Pace,
+    estimate,
+    seconds_of,
+    timed_seconds,
+)
+from softbench.suite import Suite, parse
+
+PACE = Pace(start=100.0, rates=10.0, trace=1.0, first_trace=1000.0)
+RULES = Protocol(
+    stretch_seconds=0.1, warmup_seconds=1.0, sample_seconds=2.0, slow_seconds=30.0
+)  # a stretch is planned for 0.12 s
+
+
+def suite(**changes: Any) -> Suite:
+    plain = {"shape": {"seq_len": 16}, "attention": {"softmax": {}}, "metrics": ["flops"]}
+    return parse({**plain, **changes}, "estimate", "estimate.yaml")
+
+
+def told(items: list[Item], *runs: str, groups: int = 1, **changes: Any) -> Estimate:
+    """Of items of which these cases would run, a call of each being as quick as can be."""
+    expected = {case: Expected(0.0, 0, {"peak_memory": 0.0}) for case in runs}
+    return estimate(items, expected, groups, suite(**changes), RULES, PACE)
+
+
+def counting(*cases: str) -> Item:
+    return Item(0, {case: ["flops"] for case in cases}, counts=True)
+
+
+def measuring(repeat: int, *cases: str) -> Item:
+    return Item(repeat, {case: ["peak_memory"] for case in cases}, counts=False)
+
+
+def test_counts_take_a_trace_each_and_no_rates() -> None:
+    found = told([counting("a", "b")])
+    assert found.cases == {"a": PACE.trace, "b": PACE.trace}
+    assert found.workers == PACE.start + PACE.first_trace
+    assert found.total == found.workers + 2 * PACE.trace
+
+
+def test_a_repeat_is_a_worker_that_measures_its_rates_and_a_case_is_predicted_once() -> None:
+    found = told([counting("a"), measuring(0, "a"), measuring(1, "a"), measuring(2, "a")], "a")
+    assert found.cases["a"] == pytest.approx(2 * PACE.trace + 3 * PROFILE_SECONDS)
+    assert found.workers == 3 * PACE.start + 3 * PACE.rates + PACE.first_trace
+    two = told([measuring(0, "a")], "a", groups=2)
+    assert two.workers == PACE.start + 2 * PACE.rates + PACE.first_trace
+
+
+def test_a_case_that_would_be_refused_costs_its_counts() -> None:
+    found = told([counting("a", "b"), measuring(0, "a", "b")], "b")
+    assert found.cases["a"] == PACE.trace
+    assert found.cases["b"] > 2 * PACE.trace
+
+
+def test_nothing_left_takes_no_time() -> None:
+    found = told([])
+    assert (found.cases, found.total, found.overruns) == ({}, 0.0, False)
+
+
+def test_the_suite_ends_when_its_time_is_spent() -> None:
+    items = [counting(*(f"case {number}" for number in range(50)))]
+    found = told(items, budget={"suite_seconds": 20})
+    assert found.overruns
+    assert found.total == found.workers + 20
+    assert not told(items, budget={"suite_seconds": 60}).overruns
+
+
+def test_reports_are_drawn_where_there_are_any() -> None:
+    without, drawn = (told([counting("a")], reports=reports) for reports in ([], ["table"]))
+    assert drawn.total == without.total + REPORTS_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("call", "seconds"),
+    [
+        (0.01, 0.01 + 2 * 0.12 + 2.0 + 0.06),  # stretches of 0.12 s until two seconds are full
+        (0.4, 3 * 0.4 + 2.0 + 0.2),
+        (0.5, 2 * 0.5 + 2.0 + 0.25),  # a second spends the warm-up
+        (0.6, 2 * 0.6 + 2.0 + 0.3),  # three stretches go into the two seconds
+        (0.7, 2 * 0.7 + 3 * 0.7),  # not any more: three stretches, however long
+        (1.5, 1.5 + 3 * 1.5),
+        (12.0, 12.0 + 2 * 12.0),  # two go into thirty seconds
+        (40.0, 40.0 + 40.0),
+    ],
+)
+def test_a_clock_follows_its_protocol(call: float, seconds: float) -> None:
+    assert timed_seconds(call, RULES) == pytest.approx(seconds)
+
+
+def test_a_metric_costs_its_calls_and_its_own_work() -> None:
+    case = Expected(2.0, 0, {"latency": 0.0, "peak_memory": 0.0, "approximation_error": 7.0})
+    calls = CALLS_BESIDES * 2.0
+    assert seconds_of("latency", case, RULES, PACE) == calls + timed_seconds(2.0, RULES)
+    assert seconds_of("peak_memory", case, RULES, PACE) == calls + PROFILE_SECONDS
+    assert seconds_of("approximation_error", case, RULES, PACE) == calls + 7.0 + PROFILE_SECONDS
+    assert seconds_of("flops", case, RULES, PACE) == PACE.trace
+    assert seconds_of("inverse_residual", case, RULES, PACE) == 0.0
+
+
+def test_inputs_are_drawn() -> None:
+    small, large = (Expected(0.0, size, {"peak_memory": 0.0}) for size in (0, 10**9))
+    less, more = (seconds_of("peak_memory", case, RULES, PACE) for case in (small, large))
+    assert 0.5 < more - less < 10
