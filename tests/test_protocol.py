@@ -19,6 +19,8 @@ OTHER = {
     "slow_seconds": 6.0,
     "min_stretches": 11,
     "target_width": 0.02,
+    "sentinel_seconds": 1.0,
+    "sentinel_tolerance": 0.2,
     "flush_l2": False,
 }
 
@@ -34,7 +36,8 @@ def test_the_id_changes_with_every_rule(rule: str) -> None:
 
 
 def test_no_rule_is_left_out_above() -> None:
-    assert Protocol.model_fields.keys() - OTHER.keys() == {"version", "float32_matmul"}
+    fixed = {"version", "order", "float32_matmul", "tf32"}
+    assert Protocol.model_fields.keys() - OTHER.keys() == fixed
 
 
 def test_the_same_rules_have_the_same_id_after_json() -> None:
@@ -57,7 +60,11 @@ def test_the_same_rules_have_the_same_id_after_json() -> None:
         ("warmup_agreement", 1.0),
         ("target_width", 0.0),
         ("min_stretches", 2),
+        ("sentinel_seconds", 0.0),
+        ("sentinel_tolerance", 1.0),
+        ("order", "one after the other"),
         ("float32_matmul", "high"),
+        ("tf32", True),
         ("flush_l2", "yes"),
         ("repeats", 3),
     ],

@@ -11,17 +11,21 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from textwrap import wrap
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 
+from softbench.statistics._scatter import Scatter
 from softbench.statistics.comparison import ratio
 from softbench.statistics.crossing import crossing
 from softbench.statistics.interval import Estimate, estimate
 from softbench.statistics.pareto import front
 from softbench.statistics.power_law import fit, ribbon
-from softbench.statistics.verdict import verdict
+from softbench.statistics.verdict import Kind, verdict
 
 Array = NDArray[np.float64]
 Draw = np.random.Generator
@@ -30,6 +34,7 @@ DOUBLING = 2 ** np.arange(8, 14)  # 256 to 8192
 PROCESSES = (3, 5, 10)
 NOISES = (0.02, 0.05, 0.1)
 SETTINGS = [(count, noise) for count in PROCESSES for noise in NOISES]
+KINDS: tuple[Kind, ...] = ("linear", "quadratic", "undetermined")
 TIMES = 2000
 FEWER = 1000
 FEWEST = 500
@@ -37,7 +42,8 @@ FEWEST = 500
 
 def grown(exponent: float, floor: float = 1.0) -> Array:
     """A cost that grows by one at the shortest length, and its floor."""
-    return floor + (LENGTHS / LENGTHS[0]) ** exponent
+    cost: Array = floor + (LENGTHS / LENGTHS[0]) ** exponent
+    return cost
 
 
 LAWS = {"linear": (1.0, grown(1.0)), "quadratic": (2.0, grown(2.0))}
@@ -92,7 +98,7 @@ def laws(draw: Draw) -> Iterator[list[str]]:
     for name, (exponent, truth) in LAWS.items():
         true = (exponent, 1.0, float(LENGTHS[0]) ** -exponent)
         for count, noise in SETTINGS:
-            told = _coverage(true, TIMES, lambda: measured(truth, count, noise, draw))  # noqa: B023
+            told = _coverage(true, TIMES, partial(measured, truth, count, noise, draw))
             yield [name, str(count), f"{noise:.0%}", *told]
 
 
@@ -111,20 +117,29 @@ def _coverage(
 
 
 def uneven(draw: Draw) -> Iterator[list[str]]:
-    """Coverage where lengths are not equally noisy, and where there is no floor."""
+    """Coverage where lengths are not equally noisy, and where the floor is none or nearly all."""
     ends, last = np.full(9, 0.02), np.full(9, 0.02)
     ends[[0, -1]], last[-1] = 0.1, 0.15
     patterns: dict[str, tuple[float, float | Array]] = {
-        "shortest and longest 10 %, others 2 %": (1.0, ends),
-        "longest 15 %, others 2 %": (1.0, last),
-        "no floor, all 5 %": (0.0, 0.05),
-        "floor 20 times what grows at the shortest, all 5 %": (20.0, 0.05),
+        "shortest and longest 10%, others 2%": (1.0, ends),
+        "longest 15%, others 2%": (1.0, last),
+        "no floor, all 5%": (0.0, 0.05),
+        "floor 20 times what grows at the shortest, all 5%": (20.0, 0.05),
     }
     for name, (floor, noise) in patterns.items():
         for count in PROCESSES[:2]:
             truth, true = grown(1.0, floor), (1.0, floor, 1 / float(LENGTHS[0]))
-            told = _coverage(true, FEWER, lambda: measured(truth, count, noise, draw))  # noqa: B023
-            yield [name, str(count), *told]
+            sample = partial(measured, truth, count, noise, draw)
+            told = _coverage(true, FEWER, sample)
+            with patch.object(Scatter, "_of", _pooled):
+                pooled = _coverage(true, FEWEST, sample)
+            yield [name, str(count), *told, *pooled[:2]]
+
+
+def _pooled(scatter: Scatter, _: Array) -> tuple[float, float]:
+    """One variance for all lengths: what softbench does not do."""
+    freedom = float(scatter.freedoms.sum())
+    return float(scatter.variances @ scatter.freedoms) / freedom, freedom
 
 
 def ribbons(draw: Draw) -> Iterator[list[str]]:
@@ -206,8 +221,7 @@ def verdicts(draw: Draw) -> Iterator[list[str]]:
                 verdict(by_length(measured(truth, count, noise, draw), lengths)).kind
                 for _ in range(times)
             )
-            kinds = ("linear", "quadratic", "undetermined")
-            told = [share(called[kind], times) for kind in kinds]
+            told = [share(called[kind], times) for kind in KINDS]
             yield [name, str(count), f"{noise:.0%}", *told]
 
 
@@ -231,60 +245,46 @@ def _called(options: int, count: int, draw: Draw) -> bool:
 
 def section(title: str, heading: str, rows: Iterator[list[str]], note: str = "") -> str:
     """A table with its title and a remark."""
-    columns = heading.split(" | ")
-    rule = "|".join(["---:"] * len(columns))
-    body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     print(title, file=sys.stderr)
-    return f"## {title}\n\n{note}\n\n| {heading} |\n|{rule}|\n{body}\n"
+    rule = "|".join(["---:"] * len(heading.split(" | ")))
+    body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    remark = "\n".join(wrap(note, 100)) + "\n\n" if note else ""
+    return f"## {title}\n\n{remark}| {heading} |\n|{rule}|\n{body}\n"
+
+
+def laws_told(draw: Draw) -> Iterator[str]:
+    """The tables about one measurement and one law."""
+    setting = "Processes | Noise"
+    parts = "Exponent | Floor | Scale | Exponent's half width | Law said not to hold"
+    lengths = " | ".join(f"N = {n:,}" for n in LENGTHS)
+    title = "A measurement, and the ratio of two"
+    heading = f"{setting} | Measurement | Ratio | Ratio to one four times as noisy"
+    yield section(title, heading, points(draw))
+    yield section("Exponent, floor and scale", f"Law | {setting} | {parts}", laws(draw))
+    heading = f"Linear law with | Processes | {parts} | Exponent, pooled | Floor, pooled"
+    note = f"{FEWER:,} simulations a row, {FEWEST} of the last two columns. {UNEVEN}"
+    yield section("The same off the beaten track", heading, uneven(draw), note)
+    note = f"{FEWEST} simulations a row (error ±1.0), noise 5 %."
+    yield section("The ribbon", f"Law | Processes | {lengths}", ribbons(draw), note)
+
+
+def judgements_told(draw: Draw) -> Iterator[str]:
+    """The tables about crossings, verdicts and fronts."""
+    heading = "Costs | Processes | Noise | Coverage | Width (high / low) | Censored"
+    yield section("The crossing", heading, crossings(draw), f"{bias()} {CROSSING}")
+    heading = "Truth | Processes | Noise | Linear | Quadratic | Undetermined"
+    yield section("Verdicts (% of simulations)", heading, verdicts(draw), VERDICTS)
+    title = "One of several identical options called dominated (%)"
+    note = f"{TIMES:,} simulations with two options, {FEWER:,} with seven."
+    yield section(title, "Options | Processes | Called", dominated(draw), note)
 
 
 def main() -> None:
     """Simulate everything and write the tables."""
     draw = np.random.default_rng(20240607)
-    error = 100 * np.sqrt(0.95 * 0.05 / TIMES)
-    setting = "Processes | Noise"
-    parts = "Exponent | Floor | Scale | Exponent's half width | Law said not to hold"
-    print_lengths = " | ".join(f"N = {n:,}" for n in LENGTHS)
-    sections = [
-        section(
-            "A measurement, and the ratio of two",
-            f"{setting} | Measurement | Ratio | Ratio to one four times as noisy",
-            points(draw),
-        ),
-        section("Exponent, floor and scale", f"Law | {setting} | {parts}", laws(draw)),
-        section(
-            "The same off the beaten track",
-            f"Linear law with | Processes | {parts}",
-            uneven(draw),
-            f"{FEWER:,} simulations a row. " + UNEVEN,
-        ),
-        section(
-            "The ribbon",
-            f"Law | Processes | {print_lengths}",
-            ribbons(draw),
-            f"{FEWEST:,} simulations a row (error ±1.0), noise 5 %.",
-        ),
-        section(
-            "The crossing",
-            f"Costs | {setting} | Coverage | Width (high / low) | Censored",
-            crossings(draw),
-            f"{bias()} {CROSSING}",
-        ),
-        section(
-            "Verdicts (% of simulations)",
-            f"Truth | {setting} | Linear | Quadratic | Undetermined",
-            verdicts(draw),
-            VERDICTS,
-        ),
-        section(
-            "One of several identical options called dominated (%)",
-            "Options | Processes | Called",
-            dominated(draw),
-            f"{TIMES:,} simulations with two, {FEWER:,} with seven.",
-        ),
-    ]
-    head = HEAD.format(times=TIMES, error=error)
-    Path(__file__).with_suffix(".md").write_text("\n".join([head, *sections]), encoding="utf-8")
+    head = HEAD.format(times=TIMES, error=100 * np.sqrt(0.95 * 0.05 / TIMES))
+    text = "\n".join([head, *laws_told(draw), *judgements_told(draw)])
+    Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
 
 
 HEAD = """# Do the intervals hold what they promise?
@@ -293,18 +293,18 @@ Made by `python results/validation/intervals.py`. Coverage in % of {times:,} sim
 nothing else is said; the error of such a share near 95 % is ±{error:.1f} (one sd). Noise: the sd of
 one process's log median.
 """
-UNEVEN = """Noise that differs between lengths is the rule on a shared machine. One variance pooled
-over all lengths would cover 86, 77 and 87 % in the first row and 83 % (exponent) in the third; the
-variance by influence is why these rows stay near or above 95 %. Where the law is said not to hold
-more often than 5 %, the noisy length is taken for lack of fit, and the intervals are too wide
-rather than too narrow. Without a floor its interval ends at zero, where it holds the truth more
-often than promised."""
+UNEVEN = """Noise that differs between lengths is the rule on a shared machine. The last two columns
+are what one variance pooled over all lengths would cover; softbench takes the variance of each
+length by its influence on what is asked. Where the law is said not to hold much more often than
+5 %, a noisy length is taken for lack of fit, and the intervals are too wide rather than too narrow.
+Where there is no floor its interval ends at zero and holds the truth more often than promised: at
+the bound the t quantile is too cautious."""
 CROSSING = """Two linear costs draw apart so slowly that most of their crossings are censored, and
 the set of lengths that cannot be told from a crossing has gaps; its hull is reported and covers
 more than promised."""
 VERDICTS = """500 simulations a row, 1,000 of the last law, which grows by a factor of 1.02 from the
-shortest length to the next: quadratic or undetermined are right. N log N is neither; it is never
-called quadratic, and linear only where the noise hides its bend."""
+shortest length to the next: quadratic or undetermined are right. N log N is neither linear nor
+quadratic: undetermined is what it should be called."""
 
 
 if __name__ == "__main__":

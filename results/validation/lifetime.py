@@ -74,10 +74,9 @@ def table(taken: Sequence[Record], lives: Sequence[tuple[float, float]]) -> list
     by_repeat = defaultdict(list)
     for record in taken:
         by_repeat[record.repeat].append(record)
+    assert len(lives) == len(by_repeat), "a worker was lost on the way; run it again"
     seconds = [end - begin for begin, end in lives]
-    rows = [
-        _row(str(repeat + 1), by_repeat[repeat], life) for repeat, life in enumerate(seconds)
-    ]
+    rows = [_row(str(repeat + 1), by_repeat[repeat], life) for repeat, life in enumerate(seconds)]
     return [*rows, _row("all", taken, sum(seconds))]
 
 

@@ -139,6 +139,31 @@ def export(
     records.export(itertools.chain(*kept), sys.stdout, form)
 
 
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="A results folder, or one above it.")],
+    b: Annotated[Path, typer.Argument(help="Another.")],
+    as_json: AsJson = False,
+) -> None:
+    """Set two results folders side by side.
+
+    Each cell's value in A and in B, their ratio with its 95 % interval, and which is better where
+    that can be told. Times and memory of another machine or protocol are shown but not judged: code
+    4. Else 0, whatever differs: it is no gate.
+    """
+    from softbench.cli.compared import as_json as machine_readable
+    from softbench.cli.comparing import compare_folders
+    from softbench.cli.side_by_side import lines
+
+    found = compare_folders(a, b)
+    if as_json:
+        print(json.dumps(machine_readable(found), ensure_ascii=False, allow_nan=False))
+    else:
+        for line in lines(found):
+            print(line)
+    raise typer.Exit(4 if found.refused else 0)
+
+
 def _refuse_unknown_room(room: str, rooms: tuple[str, ...]) -> None:
     from softbench import plugins
 

@@ -20,7 +20,7 @@ from softbench.environment import Environment
 from softbench.executors import local
 from softbench.protocol import Protocol
 from softbench.run import Crew, Ledger
-from softbench.run.estimate import Pace
+from softbench.run.estimate import Estimate, Pace
 from softbench.suite import Suite, expand
 
 PATIENCE = 120.0  # a trace takes a fraction of a second, and its first imports some
@@ -34,6 +34,16 @@ class Told:
     pace: Pace
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A suite with the plan of its cases; no estimate where a case's device is not here."""
+
+    suite: Suite
+    environment: Environment
+    rows: list[Row]
+    estimate: Estimate | None
+
+
 def plan_suite(
     name: str,
     out: Path,
@@ -44,7 +54,20 @@ def plan_suite(
     as_json: bool,
 ) -> None:
     """Print the plan of a suite: a table, or one JSON object a case and the rest beside it."""
-    choice, protocol = choose(name, only, changes, plugin_files), Protocol()
+    found = plan_of(choose(name, only, changes, plugin_files), out)
+    if as_json:
+        for row in found.rows:
+            print(json.dumps(row.as_json(), ensure_ascii=False, allow_nan=False))
+    else:
+        for line in table(found.rows):
+            print(line)
+    for line in summary(found.suite, found.rows, found.estimate, found.environment):
+        print(line, file=sys.stderr if as_json else sys.stdout)
+
+
+def plan_of(choice: Choice, out: Path) -> Plan:
+    """The plan of what `run` would do with the same choice; `out`: where it keeps its results."""
+    protocol = Protocol()
     with Crew(local, protocol, choice.plugins) as crew:
         began = time.monotonic()
         crew.hire()  # it imports torch while the mechanisms are read here
@@ -55,7 +78,7 @@ def plan_suite(
         ledger = _ledger(choice, cases, environment, out, protocol)
         told = ask(crew, cases, choice.suite, ledger, environment, started)
     rows, estimate = rows_of(cases, choice.suite, ledger, environment, told.planned, told.pace)
-    _print(choice.suite, rows, summary(choice.suite, rows, estimate, environment), as_json=as_json)
+    return Plan(choice.suite, environment, rows, estimate)
 
 
 def ask(
@@ -137,14 +160,3 @@ def _ledger(
     where = folder_of(choice, cases, environment, out)
     known = usable(where, protocol, environment, invocation(choice.plugins))
     return Ledger(known, choice.suite.budget)
-
-
-def _print(suite: Suite, rows: Sequence[Row], told: Sequence[str], *, as_json: bool) -> None:
-    if as_json:
-        for row in rows:
-            print(json.dumps(row.as_json(), ensure_ascii=False, allow_nan=False))
-    else:
-        for line in table(rows):
-            print(line)
-    for line in told:
-        print(line, file=sys.stderr if as_json else sys.stdout)

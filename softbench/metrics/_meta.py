@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from softbench.case import Case
 from softbench.workload import Workload, build
 
 
 def meta_workload(case: Case) -> Workload:
     """The workload of `case` on the meta device, eager: a compiled program dispatches nothing."""
-    return build(case.model_copy(update={"device": "meta", "compile": False}))
+    twin = build(case.model_copy(update={"device": "meta", "compile": False}))
+    return replace(twin, twin_of=case)

@@ -24,9 +24,7 @@ def resident_bytes(call: Callable[[], object], process: Path = OWN) -> tuple[int
         (process / "clear_refs").write_text("5")
         before = _status(process, "VmRSS")
     except OSError as error:
-        raise Unsupported(
-            f"the system does not tell the resident peak of a call: {error}"
-        ) from None
+        raise Unsupported(f"the system tells no resident peak of a call: {error}") from None
     result = call()
     peak = _status(process, "VmHWM")
     del result

@@ -4,13 +4,14 @@ The roofline of Williams, Waterman and Patterson (2009), with a third roof for t
 which attention puts through a unit of its own. Each rate is that of a kernel of torch's, so a
 kernel that does the same better may read above 1.
 gemm: a square product in the case's dtype.
-stream: a = b + s·c in float32 through buffers that together are larger than the last-level cache.
-Two reads and one write are counted, as STREAM counts (McCalpin, 1995): the read that a write brings
-with it (write-allocate) is not, here as in `compulsory_bytes`. What stays in a cache between two
-calls can be faster than this.
+stream: a = b + s·c in float32 through buffers that together are larger than the last-level cache,
+a piece at a time. Two reads and one write are counted, as STREAM counts (McCalpin, 1995): the read
+that a write brings with it (write-allocate) is not, here as in `compulsory_bytes`. What stays in a
+cache between two calls can be faster than this.
 exponential: e^x over a buffer that stays in the L2, in the case's dtype.
-Not the best of the times but the median of their fast quartile: the best is luck on a machine with
-neighbours, and the median is what they leave over.
+A rate is of the machine and not of its load. So a timed call takes about a millisecond on a CPU,
+less than the turn that a scheduler gives a process among others, and the rate is that of the median
+of the fast quartile: the best would be luck, and the median of all what neighbours leave over.
 The CUDA path has not run on a GPU yet.
 """
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -25,14 +27,15 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-GEMM_SECONDS, STREAM_SECONDS, EXPONENTIAL_SECONDS = 0.4, 0.2, 0.1
+GEMM_SECONDS, STREAM_SECONDS, EXPONENTIAL_SECONDS = 0.3, 0.2, 0.1
 FEWEST = 4  # timed calls, however slow they are
 # A product of this many seconds is large: what a call costs besides computing no longer shows.
-LARGE_SECONDS = 1e-2
+LARGE_SECONDS = 1e-3
 GEMM_SIZES = {"cpu": (128, 256, 512, 1024), "cuda": (1024, 2048, 4096, 8192)}
 EXPONENTIAL_BYTES = {"cpu": 2**18, "cuda": 2**24}
 BEYOND_CACHE = 1.5  # the buffers of `stream` together, in last-level caches
 LEAST_STREAM_BYTES = {"cpu": 2**27, "cuda": 2**30}
+PIECE = {"cpu": 2**18, "cuda": 2**26}  # float32 numbers that one call of `stream` takes of each
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
@@ -92,10 +95,16 @@ def gemm(size: int, device: str, dtype: str) -> Callable[[], Tensor]:
 
 def stream_rate(device: str) -> float:
     """Byte/s of a = b + s·c through memory, two reads and a write counted."""
-    length = stream_bytes(device) // 3 // 4
-    a, b, c = (torch.full((length,), 0.5, device=device) for _ in range(3))
-    seconds = fast_seconds(lambda: torch.add(b, c, alpha=3.0, out=a), device, STREAM_SECONDS)
-    return 3 * a.nbytes / seconds
+    piece = PIECE[_kind(device)]
+    pieces = -(-stream_bytes(device) // (3 * 4 * piece))
+    buffers = [torch.full((pieces, piece), 0.5, device=device) for _ in range(3)]
+    turns = cycle(zip(*(list(buffer) for buffer in buffers), strict=True))
+
+    def call() -> None:
+        a, b, c = next(turns)
+        torch.add(b, c, alpha=3.0, out=a)
+
+    return 3 * 4 * piece / fast_seconds(call, device, STREAM_SECONDS)
 
 
 def exponential_rate(device: str, dtype: str) -> float:

@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_leaves
 from softbench.case import Case
 from softbench.metrics import flops
 from softbench.metrics._dispatch import FUSED_ATTENTION, operator_name
+from softbench.metrics._fused import FusedAttention
 from softbench.metrics._meta import meta_workload
 from softbench.workload import Workload
 
@@ -89,7 +90,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def work_of(case: Case) -> Work:
     """The work of one call of `case`. Raises Unsupported."""
     workload = meta_workload(case)
-    with WorkCounter() as counter:
+    with WorkCounter() as counter, FusedAttention(case.device):
         workload.step()
     return counted(case, workload, counter)
 

@@ -28,7 +28,7 @@ REPEATED = False
 
 def measure(workload: Workload, protocol: Protocol) -> dict[str, Measurement]:
     """The predicted peak in whole bytes; works on every device, meta included."""
-    peak = predict(workload.case)
+    peak = predict(workload.twin_of or workload.case)
     detail = {"instrument": "storage liveness on meta tensors"}
     return {"predicted_peak_memory": Measurement([peak], detail)}
 

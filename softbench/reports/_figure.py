@@ -33,6 +33,7 @@ BARS = (
     "Bars at the foot: where a mechanism overtakes the best softmax for good, 95 % interval; a "
     "caret where that reaches beyond the lengths measured of both."
 )
+NO_RIBBON = "No ribbon for a law of fewer than 5 lengths, nor one known to a factor of 10 only."
 MANY = 6  # more lines than this lie too close in a usual panel
 
 
@@ -99,6 +100,11 @@ def _panels(
             axes.tick_params(labelbottom=last)
 
 
+def _lacks_ribbons(one: Column) -> bool:
+    """Whether some lines have a ribbon and others have none."""
+    return len({bool(line.ribbon()) for line in one.laws}) > 1
+
+
 def _caption(group: Group, columns: Sequence[Column], facts: dict[str, Any]) -> str:
     shown = [point for one in columns for point in one.points]
     limit = next((one.limit for one in columns if one.limit), None)
@@ -107,6 +113,7 @@ def _caption(group: Group, columns: Sequence[Column], facts: dict[str, Any]) -> 
         _notes.measured(shown, facts),
         _notes.missing(shown),
         BARS if any(one.of(mode).bars for one in columns for mode in one.modes) else "",
+        NO_RIBBON if any(_lacks_ribbons(one) for one in columns) else "",
         f"Level line: this machine's memory, {human(limit, 'byte')}." if limit else "",
     ]
     return " ".join(filter(None, sentences))

@@ -43,7 +43,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A quantity, its heading, and how a point of it becomes text."""
 
     quantity: str
@@ -97,7 +97,7 @@ def of_peak(point: Point) -> str:
     return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
 
 
-def _columns(points: Sequence[Point]) -> list[Column]:
+def _columns(points: Sequence[Point]) -> list[TableColumn]:
     """The well-known quantities first and in their usual order, a time with what it is of peak."""
     units = {point.quantity: point.unit for point in points}
     ordered = [
@@ -106,7 +106,7 @@ def _columns(points: Sequence[Point]) -> list[Column]:
     ]
     roofs = {point.quantity for point in points if point.remarks.roofline}
     return [
-        Column(name, _title(name, units[name]) if text is value else OF_PEAK, text)
+        TableColumn(name, _title(name, units[name]) if text is value else OF_PEAK, text)
         for name in ordered
         for text in ((value, of_peak) if name in roofs else (value,))
     ]

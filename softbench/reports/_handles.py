@@ -55,7 +55,7 @@ def marks(columns: Sequence[Column]) -> list[Line2D]:
         handles.append(_sheet.handle(label="predicted", color=GREY, **_marks.THREAD))
     if any(point.remarks.launch_bound for column in columns for point in column.points):
         stroke = _style.Stroke(_style.Look(GREY, "s"), _style.DASHES[0], "full")
-        label = "open mark: launch-bound, in no fit"
+        label = "open around a dot: launch-bound, in no fit"
         handles.append(_sheet.handle(label=label, **_marks.open_mark(stroke)))
     return handles
 

@@ -66,7 +66,7 @@ def table(grid: Grid, title: str, notes: str, name: str) -> str:
 
 
 def _float(grid: Grid, caption: str, label: str) -> str:
-    size, separation = _type(grid)
+    size, separation = type_of(grid)
     kind = "table" if _letters(grid) <= NARROW else "table*"
     lines = [
         rf"\begin{{{kind}}}",
@@ -96,7 +96,7 @@ def _pages(rows: Rows) -> list[Rows]:
     return pages
 
 
-def _type(grid: Grid) -> tuple[str, int]:
+def type_of(grid: Grid) -> tuple[str, int]:
     """The largest type (its name, and the points between columns) in which the table fits."""
     return next(
         (

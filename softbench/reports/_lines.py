@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from softbench.case import Mode
 from softbench.reports._labels import order
 from softbench.reports._points import Point, Series
-from softbench.statistics.power_law import FEWEST_LENGTHS, Parameter, PowerLaw, fit, ribbon
+from softbench.statistics.power_law import FEWEST_LENGTHS, PowerLaw, fit, ribbon
+from softbench.statistics.verdict import FEWEST_LENGTHS as FEWEST_FOR_A_VERDICT
 
 STEPS = 24  # places of a ribbon
+WIDEST = 10.0  # a ribbon from a to 10 a says nothing any more
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,19 @@ class Line:
         """The law that fits best; None where there are too few lengths for one."""
         return fit(self.medians) if self._fits() else None
 
-    def ribbon(self) -> list[tuple[float, Parameter]]:
-        """The law's curve with its interval, at places between the first and last length."""
-        if not self._fits():
+    def ribbon(self) -> list[tuple[float, float, float]]:
+        """The interval of the law's curve as (length, low, high), between the first and the last.
+
+        Empty where there is no law, no interval, or one so wide that it says nothing.
+        """
+        if len(self.points) < FEWEST_FOR_A_VERDICT or not self._fits():
             return []
         low, high = min(self.medians), max(self.medians)
         between = [low * (high / low) ** (step / STEPS) for step in range(1, STEPS)]
         places = [float(low), *between, float(high)]
-        return list(zip(places, ribbon(self.medians, places), strict=True))
+        found = zip(places, ribbon(self.medians, places), strict=True)
+        along = [(x, p.low, p.high) for x, p in found if p.low is not None and p.high is not None]
+        return along if all(b <= WIDEST * a for _, a, b in along) else []
 
     def _fits(self) -> bool:
         positive = all(min(values) > 0 for values in self.medians.values())

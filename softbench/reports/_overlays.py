@@ -44,8 +44,7 @@ def draw(axes: Axes, shown: Column, strokes: Strokes) -> None:
 def _ribbons(axes: Axes, found: Sequence[Line], strokes: Strokes) -> None:
     """The 95 % interval of each line's law, between its first and last length."""
     for line in found:
-        along = [(x, p.low, p.high) for x, p in line.ribbon() if p.low is not None]
-        if along:
+        if along := line.ribbon():
             xs, lows, highs = zip(*along, strict=True)
             colour = strokes[line.series].look.colour
             axes.fill_between(xs, lows, highs, color=colour, zorder=1.2, **RIBBON)

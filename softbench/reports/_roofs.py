@@ -31,7 +31,7 @@ def draw(points: Sequence[Point], names: Mapping[Series, str], notes: Sequence[s
     strokes = {one: s for one, s in _style.strokes(list(names)).items() if _drawn(one, points)}
     modes = [mode for mode in MODES if any(point.mode == mode for point in points)]
     legends = [[_sheet.series_handle(names[one], stroke) for one, stroke in strokes.items()]]
-    if any(_roofline(point).bound == "exponential" for point in points):
+    if any(_own_roof(point) for point in points):
         legends[0].append(_sheet.handle(label="bound by exponentials", **_bar(ROOF)))
     page = _page.arrange(1, len(modes), _sheet.texts(legends), notes, aspect=ASPECT)
     figure = Figure(figsize=(_page.WIDTH, page.height))
@@ -70,7 +70,8 @@ def _lay(axes: Axes, points: Sequence[Point], gemm: float, stream: float) -> Non
     """The same axes for both modes: room for every mark, and for the slope below the ridge."""
     places, ridge = [_place(point) for point in points], gemm / stream
     across = _axes.value_span([*(x for x, _ in places), ridge / SLOPE, ridge * SLOPE], margin=0.05)
-    up = _axes.value_span([*(y for _, y in places), gemm / SLOPE, gemm], margin=0.1)
+    roofs = [roof for point in points if (roof := _own_roof(point))]
+    up = _axes.value_span([*(y for _, y in places), *roofs, gemm / SLOPE, gemm], margin=0.1)
     axes.set(xscale="log", yscale="log", xlim=(across.low, across.high), ylim=(up.low, up.high))
     axes.minorticks_off()
     ticks = _axes.few_ticks(across, "1", most=6)
@@ -96,9 +97,7 @@ def _line(axes: Axes, along: Sequence[Point], stroke: _style.Stroke) -> None:
     style: dict[str, Any] = {"linestyle": stroke.dash, "linewidth": 0.7 * _marks.LINE_WIDTH}
     axes.plot(xs, ys, **style, **_marks.mark(stroke))
     for point, x in zip(along, xs, strict=True):
-        found = _roofline(point)
-        if found.bound == "exponential":
-            roof = found.flops / found.least_seconds
+        if roof := _own_roof(point):
             axes.plot([x], [roof], zorder=2.6, **_bar(stroke.look.colour))
 
 
@@ -110,6 +109,12 @@ def _bar(colour: str) -> dict[str, Any]:
         "markeredgewidth": 1.1,
         "linestyle": "none",
     }
+
+
+def _own_roof(point: Point) -> float | None:
+    """The FLOP/s that exponentials allow, where they are what bounds it."""
+    found = _roofline(point)
+    return found.flops / found.least_seconds if found.bound == "exponential" else None
 
 
 def _place(point: Point) -> tuple[float, float]:

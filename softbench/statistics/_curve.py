@@ -24,7 +24,7 @@ DEEPEST = 25.0  # where e^-25 of the first length's cost grows, nothing grows
 POLISHINGS = 20
 STARTS = 8  # of the lattice's best exponents
 SHORTEST = 0.1  # the share of a step below which nothing is to be gained
-GAIN = 1e-9  # relative: what rounding may feign
+GAIN = 1e-8  # of the misfit: less is not worth another step
 TINY = 1e-150  # its square is still a number
 
 
@@ -158,7 +158,9 @@ def _towards(cells: Cells, now: Array, free: Array) -> Array:
     d, e = (cells.centred(rise) for rise in slopes(grown, now[1], cells.steps))
     e, d = e * free[0][..., None], d * free[1][..., None]
     left = cells.centred(cells.levels - grown)
-    ee, dd, ed = (e * e) @ weights + TINY, (d * d) @ weights + TINY, (e * d) @ weights
+    # What is not free has no slope; a one in its place leaves the other equation alone.
+    ee, dd = (e * e) @ weights + (1 - free[0]), (d * d) @ weights + (1 - free[1])
+    ed = (e * d) @ weights
     el, dl = (e * left) @ weights, (d * left) @ weights
     independent = ee * dd - ed * ed + 1e-13 * ee * dd + TINY
     step: Array = np.stack([dd * el - ed * dl, ee * dl - ed * el]) / independent

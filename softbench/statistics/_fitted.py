@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 EXPONENT = 2  # its place among log t_1, depth and exponent
 FEWEST_LENGTHS = 4  # one more than there are parameters
+ROUNDING = 1e-20  # a variance of logarithms that is none
 NEGLIGIBLE = 1e-3  # how far what does not scatter may lie off the curve that it is said to follow
 
 
@@ -51,7 +52,7 @@ class Fitted:
     @property
     def still(self) -> bool:
         """Whether nothing scatters: no process differs from another, no length from the curve."""
-        scatters = self.scatter is None or self.scatter.variances.any()
+        scatters = self.scatter is None or self.scatter.variances.max() > ROUNDING
         return not scatters and self.farthest < NEGLIGIBLE
 
     @cached_property

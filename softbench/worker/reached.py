@@ -20,6 +20,7 @@ def reached(work: Work, rates: Rates, values: Sequence[float]) -> dict[str, Any]
     seconds = median(values)
     least, bound = least_seconds(work.flops, work.compulsory_bytes, work.exponentials, rates)
     return asdict(rates) | {
+        "compulsory_bytes": work.compulsory_bytes,
         "bound": bound,
         "least_seconds": least,
         "fraction": least / seconds if seconds > 0 else None,

@@ -20,12 +20,16 @@ from softbench.workload.operator import Operator
 
 @dataclass(frozen=True)
 class Workload:
-    """One case ready to run: `step` is the call that every metric measures."""
+    """One case ready to run: `step` is the call that every metric measures.
+
+    twin_of: the case that it stands for, where it is that case's twin on the meta device.
+    """
 
     case: Case
     module: nn.Module
     inputs: tuple[Tensor, ...]
     cotangent: Tensor | None
+    twin_of: Case | None = None
 
     def step(self) -> Tensor:
         """One call: the output, and in forward_backward fresh gradients too.

@@ -30,7 +30,8 @@ PACE = Pace(start=1.0, rates=1.0, trace=0.1, first_trace=1.0)
 
 def suite(**changes: Any) -> Suite:
     plain = {
-        "shape": {"seq_len": [16, 25]}, "attention": {"softmax": {}}, "metrics": ["latency", "flops"],
+        "shape": {"seq_len": [16, 25]}, "attention": {"softmax": {}},
+        "metrics": ["latency", "flops"],
     }  # fmt: skip
     return parse({**plain, **changes}, "told", "told.yaml")
 

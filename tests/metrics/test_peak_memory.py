@@ -13,6 +13,7 @@ from torch import Tensor
 
 from softbench.case import Unsupported
 from softbench.metrics import peak_memory
+from softbench.metrics._allocator import peak_above_start
 from softbench.protocol import Protocol
 from softbench.workload import Workload, build
 
@@ -88,9 +89,9 @@ def test_what_is_allocated_once_and_for_all_is_not_charged_to_the_step() -> None
 
 
 def test_walk_of_allocations_and_frees() -> None:
-    assert peak_memory.peak_above_start([3, -3, 2, 4, -6, 5]) == 6
-    assert peak_memory.peak_above_start([-5, 2]) == 0
-    assert peak_memory.peak_above_start([]) == 0
+    assert peak_above_start([3, -3, 2, 4, -6, 5]) == 6
+    assert peak_above_start([-5, 2]) == 0
+    assert peak_above_start([]) == 0
 
 
 def test_softmax_holds_two_score_matrices_at_once() -> None:

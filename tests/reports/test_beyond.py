@@ -66,7 +66,9 @@ def test_the_thread_is_explained_once() -> None:
 
 def test_a_mode_keeps_to_its_own_predictions() -> None:
     records = [*sweep(), *sweep("soft", mode="forward_backward")]
-    assert [len(threads(axes)) for axes in drawn(records).axes] == [0, 0, 1, 1, 0, 0]
+    found = [threads(axes) for axes in drawn(records).axes]
+    assert [len(lines) for lines in found] == [0, 0, 1, 1, 0, 0]
+    assert [len(lines[0]) for lines in found[2:4]] == [1 + len(FAR)] * 2
 
 
 def test_the_machines_memory_is_a_level_line_where_a_prediction_exceeds_it() -> None:

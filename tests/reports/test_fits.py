@@ -65,7 +65,8 @@ def test_counts_have_their_law_without_interval(tmp_path: Path) -> None:
     markdown, _, rows = rendered(counts, tmp_path)
     told = cells(markdown, "FLOPs", "softmax (eager)")
     assert told == ["2.00", "0 FLOP", "2.00 → 2.00", "7 × 1", "–", "quadratic"]
-    assert rows["flops", "softmax (eager)"]["exponent_low"] == "2.0"
+    row = rows["flops", "softmax (eager)"]
+    assert row["exponent_low"] == row["exponent_high"] == row["exponent"]
 
 
 def test_why_a_verdict_is_not_given_is_said(tmp_path: Path) -> None:
@@ -109,6 +110,7 @@ def test_what_was_predicted_in_place_of_a_failure_is_not_fitted(tmp_path: Path) 
     lost = record(case("soft", 50176), status="skipped", reason="budget", predicted=9e9)
     _, _, rows = rendered([*sweep(lambda n: n * 1e-6), lost], tmp_path)
     assert rows["latency", "SOFT"]["lengths"] == " ".join(map(str, SEVEN))
+    assert lost.id not in rows["latency", "SOFT"]["record_ids"]
 
 
 def test_modes_have_tables_of_their_own_and_the_method_is_said(tmp_path: Path) -> None:
@@ -116,6 +118,7 @@ def test_modes_have_tables_of_their_own_and_the_method_is_said(tmp_path: Path) -
     forward, both = markdown.split("## ")[1:]
     assert forward.startswith("Growth with the tokens N, forward\n")
     assert both.startswith("Growth with the tokens N, forward + backward\n")
+    assert forward.count("| Latency | SOFT |") == both.count("| Latency | SOFT |") == 1
     for said in (
         "profile-likelihood",
         "lengths × processes",

@@ -35,10 +35,6 @@ def linear(n: int) -> float:
     return 1e-3 + n * 1e-6
 
 
-def ribbons(axes: Axes) -> list[np.ndarray[Any, Any]]:
-    return [np.asarray(path.vertices) for one in axes.collections[:] for path in one.get_paths()]
-
-
 def lying(axes: Axes, colour: str) -> list[tuple[float, float, float]]:
     """The level lines in a colour at the panel's foot: left, right, height in the panel."""
     found = []
@@ -79,6 +75,16 @@ def test_three_lengths_make_no_law_and_launch_bound_ones_are_not_in_it() -> None
     (ribbon,) = fills(drawn([*bound, *rest]).axes[0])
     assert ribbon[:, 0].min() == LENGTHS[1]
     assert ribbon[:, 1].max() < 1e-1
+
+
+def test_a_ribbon_that_says_nothing_is_not_drawn_and_that_is_said() -> None:
+    wild = sweep("soft", lambda n: 1e-6 * (90 if n in LENGTHS[1::2] else 1) * n, LENGTHS[:5])
+    tame = sweep("performer", linear)
+    figure = drawn([*wild, *tame])
+    assert len(fills(figure.axes[0])) == 1
+    assert "No ribbon for a law of fewer than 5 lengths" in texts(figure)
+    assert fills(drawn(sweep("soft", linear, LENGTHS[:4])).axes[0]) == []
+    assert "No ribbon" not in texts(drawn(tame)) + texts(drawn(wild))
 
 
 def test_a_bar_lies_where_the_curves_cross_with_its_interval() -> None:

@@ -20,6 +20,7 @@ from softbench.reports import _fronts, pareto
 from softbench.reports._figure import own_settings
 from softbench.reports._groups import groups
 from softbench.reports._style import CORE, POINT_SIZE
+from softbench.reports.landmarks import stops_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +63,7 @@ def drawn(records: list[Record]) -> Figure:
     (group,) = groups(records, ("seq_len", "mode"))
     with own_settings():
         told = pareto.placed(group)
-        return _fronts.draw(*pareto.stops_of(group), told, pareto.notes(group, {}))
+        return _fronts.draw(*stops_of(group), told, pareto.notes(group, {}))
 
 
 def corners(axes: Axes) -> list[list[float]]:

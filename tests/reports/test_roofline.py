@@ -67,8 +67,13 @@ def test_the_roofs_are_those_measured_and_meet_at_the_ridge() -> None:
 def test_a_bound_by_exponentials_is_a_bar_over_its_mark() -> None:
     told = reached(1e9, 0.05, 1e7, "exponential")
     figure = drawn(timed(case(), 0.05, spread=[1.0], **told))
-    assert marks(figure.axes[0], "_") == [(pytest.approx(100.0), pytest.approx(5e10))]
+    ((across, up),) = marks(figure.axes[0], "_")
+    assert [across, up] == pytest.approx([100, 5e10])
     assert "bound by exponentials" in texts(figure)
+    high = reached(1e9, 0.05, 1e7, "exponential")
+    high["roofline"]["least_seconds"] = 1e-5
+    (axes,) = drawn(timed(case(), 0.05, spread=[1.0], **high)).axes
+    assert axes.get_ylim()[1] > 1e14
     assert "bound by exponentials" not in texts(drawn(sweep()))
 
 

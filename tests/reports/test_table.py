@@ -15,6 +15,9 @@ from synthetic_records import case, counted, record, suite, timed
 from softbench import plugins
 from softbench.case import Record
 from softbench.reports import _latex, _markdown, table
+from softbench.reports._grid import grid
+from softbench.reports._groups import groups
+from softbench.reports._labels import labels
 
 
 def rendered(records: list[Record], folder: Path) -> tuple[str, str, list[dict[str, str]]]:
@@ -151,6 +154,56 @@ def test_latex_keeps_to_booktabs(tmp_path: Path) -> None:
         assert rule in latex
     assert "hline" not in latex
     assert latex.count(r"\begin{table*}") == latex.count(r"\end{table*}") == 2
+
+
+def test_lengths_at_which_nothing_ran_have_a_table_of_their_own(tmp_path: Path) -> None:
+    far = case(seq_len=1048576)
+    records = [
+        *timed(case(), 1e-3),
+        *counted(case(), "flops", 10**9),
+        *counted(far, "flops", 10**12),
+        *counted(far, "predicted_peak_memory", 2**30),
+    ]
+    markdown, latex, _ = rendered(records, tmp_path)
+    ran, counts = markdown.split("## ")[1:]
+    assert ran.startswith("Forward\n")
+    assert "1,048,576" not in ran
+    assert counts.startswith("Forward, counted and predicted where nothing ran\n")
+    assert cells(counts, "| 1,048,576 ")[2:] == ["1,024", "1,000"]
+    assert "Every value is an exact count or a prediction." in counts
+    assert r"\label{tab:table-forward-counted}" in latex
+    alone = rendered(counted(far, "flops", 10**12), tmp_path)[0]
+    assert alone.startswith("## Forward\n")
+
+
+def test_a_table_longer_than_a_page_goes_on_in_another_float(tmp_path: Path) -> None:
+    records = [r for n in range(1, 60) for r in counted(case(seq_len=n), "flops", n)]
+    _, latex, _ = rendered(records, tmp_path)
+    first, second = latex.split(r"\end{table")[:2]
+    assert first.count(r"\midrule") == _latex.MOST_ROWS
+    assert r"\caption{Forward, continued.}" in second
+    assert r"\label{tab:table-forward-2}" in second
+    assert second.count(r"\midrule") == 59 - _latex.MOST_ROWS
+    variants = [case(params={"num_landmarks": m}) for m in range(60)]
+    _, latex, _ = rendered([r for of in variants for r in counted(of, "flops", 1)], tmp_path)
+    assert latex.count(r"\begin{tabular}") == 2
+
+
+def test_a_wide_table_is_set_in_type_that_fits_the_page(tmp_path: Path) -> None:
+    wide = [r for r in suite(lengths=(196, 50176)) if r.case.mode == "forward"]
+    for metric in ("predicted_peak_memory", "macs_with_newton"):
+        wide += counted(case("softmax", 196), metric, 2**30)
+    (group,) = groups(wide)
+    whole = grid(group.points, labels(group.series))
+    size, apart = _latex.type_of(whole)
+    assert size == "footnotesize"
+    assert _latex.width(whole, 8.0, apart) <= _latex.PAGE_POINTS < _latex.width(whole, 9.0, 6)
+    _, latex, _ = rendered(wide, tmp_path)
+    assert rf"\centering\{size}\setlength{{\tabcolsep}}{{{apart}pt}}" in latex
+    assert r"\shortstack[r]{Predicted peak\\memory (MiB)}" in latex
+    _, narrow, _ = rendered(counted(case(), "flops", 1), tmp_path)
+    assert r"\begin{table}" in narrow
+    assert r"\small" in narrow
 
 
 def test_nothing_at_all_is_said_plainly(tmp_path: Path) -> None:

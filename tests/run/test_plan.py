@@ -8,7 +8,6 @@ as running, a run that measures at them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
@@ -38,9 +37,9 @@ def planned(bench: Bench, *options: str, **rest: Any) -> tuple[list[dict[str, An
 
 
 @pytest.fixture(scope="module")
-def asked(shared_bench: Bench) -> Iterator[Bench]:
+def asked(shared_bench: Bench) -> Bench:
     shared_bench.suite(**ASKED)
-    yield shared_bench
+    return shared_bench
 
 
 @pytest.fixture(scope="module")

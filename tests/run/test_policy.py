@@ -1,7 +1,8 @@
 """Workers measure with the protocol's threads and in full float32, whatever they were started with.
 
 Threads are told twice, by the executor's environment and by the worker itself, which is therefore
-looked at alone too. Mutants seen red: each of the four settings left out of the worker.
+looked at alone too. Mutants seen red: each of the four settings left out of the worker, TF32 set to
+what is right today and not to what the protocol says, the profiler's tools left in place.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ OTHERWISE = {"OMP_NUM_THREADS": "2", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}
 
 
 ALONE = """
+import os
 import torch
 from softbench.protocol import Protocol
 from softbench.worker.preparing import prepare
@@ -37,17 +39,22 @@ print(torch.get_num_threads(), torch.get_float32_matmul_precision(), allowed)
 prepare(Protocol(threads=1), [])
 print(torch.get_num_threads(), torch.get_num_interop_threads())
 print(torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
+print(os.environ["TEARDOWN_CUPTI"])
+torch.set_num_interop_threads = lambda threads: None  # it may be called once
+prepare(Protocol.model_construct(tf32=True, float32_matmul="high"), [])
+print(torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
 """
 
 
-def test_a_worker_sets_them_whoever_started_it() -> None:
+def test_a_worker_sets_what_the_protocol_says_whoever_started_it() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ALONE],
         capture_output=True,
         text=True,
         env={**os.environ, **OTHERWISE},
     )
-    assert done.stdout.splitlines() == ["2 high True", "1 1", "highest False"], done.stderr
+    expected = ["2 high True", "1 1", "highest False", "1", "high True"]
+    assert done.stdout.splitlines() == expected, done.stderr
 
 
 @pytest.mark.slow

@@ -1,9 +1,9 @@
 """A process that has torch loaded and forks `softbench` commands: milliseconds, not seconds.
 
 Everything is as in a real run (command line, driver, pipes, workers in sessions of their own,
-files, signals), but that driver and workers are forks instead of new interpreters, and that a worker
-says at once what its machine can do, which takes a second to measure. Tests of the executor and of
-a new mechanism start real ones. JSON lines in and out, one answer a request:
+files, signals), but that driver and workers are forks instead of new interpreters, and that workers
+do not measure for a second what their machine can do. Tests of the executor and of a new mechanism
+start real ones. JSON lines in and out, one answer a request:
 
     {"arguments": …, "folder": …, "out": …, "err": …, "patience": …}    → the driver's process id
     {"poll": pid}                                                       → its exit code or null

@@ -28,6 +28,7 @@ def test_a_fraction_is_of_the_bound_and_of_the_median() -> None:
         "gemm": 1e9,
         "stream": 1e6,
         "exponential": 1e12,
+        "compulsory_bytes": 4 * 10**6,
         "bound": "stream",
         "least_seconds": 4.0,
         "fraction": 0.5,

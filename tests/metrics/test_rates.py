@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from softbench.metrics import _roofline
 from softbench.metrics._roofline import Rates, least_seconds
@@ -74,15 +75,27 @@ def test_a_gemm_is_of_the_first_large_size_and_two_flops_a_multiply_add(
         return lambda: None
 
     monkeypatch.setattr(_roofline, "gemm", gemm)
-    monkeypatch.setattr(_roofline, "_seconds", lambda call, device: 1e-10 * sizes[-1] ** 3)
-    assert _roofline.gemm_rate("cpu", "float32") == pytest.approx(2e10)
-    assert sizes == [128, 256, 512]  # 512³ multiply-adds take 13 ms
+    monkeypatch.setattr(_roofline, "_seconds", lambda call, device: 1e-11 * sizes[-1] ** 3)
+    assert _roofline.gemm_rate("cpu", "float32") == pytest.approx(2e11)
+    assert sizes == [128, 256, 512]  # 512³ multiply-adds take 1.3 ms
 
 
-def test_a_stream_reads_twice_and_writes_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_roofline, "stream_bytes", lambda device: 3 * 2**12)
-    monkeypatch.setattr(_roofline, "_seconds", lambda call, device: 0.5)
-    assert _roofline.stream_rate("cpu") == 3 * 2**12 / 0.5
+def test_a_stream_reads_twice_and_writes_once_and_comes_back_after_all_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[int] = []
+
+    def add(b: Tensor, c: Tensor, *, alpha: float, out: Tensor) -> None:
+        assert len({tensor.data_ptr() for tensor in (b, c, out)}) == 3
+        written.append(out.data_ptr())
+
+    monkeypatch.setattr(_roofline, "PIECE", {"cpu": 2**10})
+    monkeypatch.setattr(_roofline, "stream_bytes", lambda device: 8 * 3 * 4 * 2**10 - 1)
+    monkeypatch.setattr("torch.add", add)
+    monkeypatch.setattr(_roofline, "_seconds", lambda call, device: call() or 0.01)
+    assert _roofline.stream_rate("cpu") == 3 * 4 * 2**10 / 0.01
+    assert len(set(written)) == 8
+    assert written[:8] == written[8:16] == sorted(set(written))
 
 
 def test_a_stream_does_not_fit_into_the_largest_cache(tmp_path: Path) -> None:

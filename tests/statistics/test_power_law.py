@@ -1,0 +1,312 @@
+"""Scaling laws: known ones recovered, an independent optimiser agrees, intervals cover, refusals.
+
+Mutants seen red: see the end of this docstring.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import least_squares
+
+from softbench.statistics.power_law import Parameter, PowerLaw, fit, ribbon
+
+LENGTHS = (196, 400, 784, 1600, 3136, 6400, 12544, 25600, 50176)
+Medians = Mapping[int, Sequence[float]]
+
+
+def law(length: float, exponent: float, floor: float, scale: float) -> float:
+    return floor + scale * length**exponent
+
+
+def noisy(
+    exponent: float,
+    floor: float = 1.0,
+    noise: float | Sequence[float] = 0.03,
+    count: int = 3,
+    seed: int = 0,
+    lengths: Sequence[int] = LENGTHS,
+) -> dict[int, list[float]]:
+    """What grows costs 1 at the shortest length."""
+    draw = np.random.default_rng(seed)
+    spread = np.broadcast_to(noise, len(lengths))
+    scale = float(lengths[0]) ** -exponent
+    return {
+        n: (law(n, exponent, floor, scale) * np.exp(draw.normal(0, s, count))).tolist()
+        for n, s in zip(lengths, spread, strict=True)
+    }
+
+
+def holds(parameter: Parameter, truth: float) -> bool:
+    assert parameter.low is not None
+    assert parameter.high is not None
+    return parameter.low <= truth <= parameter.high
+
+
+def width(parameter: Parameter) -> float:
+    assert parameter.low is not None
+    assert parameter.high is not None
+    return parameter.high - parameter.low
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("floor", [0.0, 0.01, 1.0, 300.0])
+def test_a_law_without_noise_is_recovered(exponent: float, floor: float) -> None:
+    found = fit(noisy(exponent, floor, noise=0.0))
+    assert found.exponent.value == pytest.approx(exponent, rel=1e-6)
+    assert found.floor.value == pytest.approx(floor, rel=1e-6, abs=1e-6)
+    assert found.scale.value == pytest.approx(196.0**-exponent, rel=1e-5)
+    assert found.holds
+    assert found.misfit < 1e-9
+
+
+def test_counts_have_intervals_of_no_width() -> None:
+    found = fit({n: [64 * n + 5000] for n in LENGTHS})
+    assert found.exact
+    assert found.holds
+    assert found.exponent.low == found.exponent.high == found.exponent.value
+    assert found.exponent.value == pytest.approx(1.0, abs=1e-9)
+    assert found.floor.value == pytest.approx(5000, rel=1e-6)
+    assert found.without_interval is None
+
+
+def test_counts_that_no_law_follows_get_the_width_of_their_misfit() -> None:
+    found = fit({n: [max(5000, 3 * n)] for n in LENGTHS})
+    assert found.exact
+    assert found.holds is False
+    assert found.misfit > 0.1
+    assert width(found.exponent) > 0.1
+
+
+def test_the_best_fit_is_the_one_that_a_general_optimiser_finds() -> None:
+    for seed in range(12):
+        exponent, floor = [0.7, 1.0, 2.0][seed % 3], [0.0, 0.5, 40.0][seed % 4 % 3]
+        medians = noisy(exponent, floor, 0.1, seed=seed)
+        levels = np.array([np.log(medians[n]).mean() for n in LENGTHS])
+        lengths = np.array(LENGTHS, dtype=float)
+
+        def residuals(p: np.ndarray, levels=levels, lengths=lengths):  # type: ignore[no-untyped-def]
+            return levels - np.log(p[0] ** 2 + np.exp(p[1]) * (lengths / 196) ** p[2])
+
+        starts = [(f, 0.0, a) for f in (0.0, 0.3, 1.0, 5.0) for a in (0.5, 1.0, 2.0)]
+        best = min(2 * least_squares(residuals, start).cost for start in starts)
+        found = fit(medians)
+        ours = [(math.log(found.at(n)) - level) ** 2 for n, level in zip(LENGTHS, levels, strict=True)]
+        assert sum(ours) <= best * (1 + 1e-4)
+
+
+def excess(medians: Medians, fixed: dict[int, float]) -> float:
+    """How much worse the best law with some of (exponent, log floor, log scale) fixed fits.
+
+    By a general optimiser; the floor is taken to be positive.
+    """
+    lengths = np.array(LENGTHS, dtype=float)
+    levels = np.array([np.log(medians[n]).mean() for n in LENGTHS])
+
+    def least(fixed: dict[int, float]) -> float:
+        free = [at for at in range(3) if at not in fixed]
+
+        def residuals(p: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+            e, f, c = (fixed[at] if at in fixed else p[free.index(at)] for at in range(3))
+            found: np.ndarray = levels - np.log(np.exp(f) + np.exp(c) * lengths**e)  # type: ignore[type-arg]
+            return found
+
+        start = np.array([1.0, 0.0, -math.log(196)])[free]
+        return float(2 * least_squares(residuals, start, xtol=1e-12, ftol=1e-12).cost)
+
+    return least(fixed) - least({})
+
+
+def test_the_ends_of_an_interval_fit_equally_badly() -> None:
+    """Which is what makes it a profile-likelihood interval; the optimiser is a general one."""
+    for seed in range(4):
+        medians = noisy(1.0, 1.0, 0.05, seed=seed)
+        found = fit(medians)
+        for at, part in enumerate((found.exponent, found.floor, found.scale)):
+            ends = [part.low or 0.0, part.high or 0.0]
+            low, high = (excess(medians, {at: end if at == 0 else math.log(end)}) for end in ends)
+            assert low == pytest.approx(high, rel=0.03)
+
+
+def test_intervals_cover_as_often_as_they_say() -> None:
+    """About 96 % of 300 with t quantiles, about 91 % with normal ones; the draws are fixed."""
+    hits = np.zeros(3)
+    for seed in range(300):
+        found = fit(noisy(1.0, 1.0, 0.05, seed=seed))
+        truths = (1.0, 1.0, 1 / 196)
+        parts = (found.exponent, found.floor, found.scale)
+        hits += [holds(part, truth) for part, truth in zip(parts, truths, strict=True)]
+    assert (hits / 300 > 0.935).all()
+    assert (hits / 300 < 0.985).all()
+
+
+def test_intervals_cover_where_the_ends_are_noisier_than_the_rest() -> None:
+    noise = [0.1, *[0.02] * 7, 0.1]
+    found = [fit(noisy(1.0, 1.0, noise, seed=seed)) for seed in range(150)]
+    assert np.mean([holds(one.exponent, 1.0) for one in found]) > 0.92
+    assert np.mean([holds(one.floor, 1.0) for one in found]) > 0.92
+
+
+def test_a_floor_is_never_negative_and_reaches_zero_where_there_is_none() -> None:
+    found = [fit(noisy(1.0, 0.0, 0.05, seed=seed)) for seed in range(40)]
+    assert all(one.floor.low is not None and one.floor.low >= 0 for one in found)
+    assert np.mean([one.floor.low == 0 for one in found]) > 0.9
+    assert np.mean([holds(one.exponent, 1.0) for one in found]) > 0.9
+
+
+def test_a_cost_that_does_not_grow_says_nothing_of_the_exponent() -> None:
+    draw = np.random.default_rng(3)
+    found = fit({n: np.exp(draw.normal(0, 0.02, 3)).tolist() for n in LENGTHS})
+    assert width(found.exponent) > 2
+
+
+def test_steps_are_no_power_law_and_widen_the_interval() -> None:
+    smooth = noisy(1.0, 1.0, 0.01)
+    stepped = {n: [m * (1.6 if n > 6400 else 1.0) for m in ms] for n, ms in smooth.items()}
+    found = fit(stepped)
+    assert fit(smooth).holds
+    assert found.holds is False
+    assert width(found.exponent) > 5 * width(fit(smooth).exponent)
+
+
+def test_processes_that_agree_beside_a_step_are_not_taken_for_certainty() -> None:
+    stepped = {n: [law(n, 1.0, 1.0, 0.01) * (1.6 if n > 6400 else 1.0)] * 3 for n in LENGTHS}
+    found = fit(stepped)
+    assert found.holds is False
+    assert width(found.exponent) > 0.1
+
+
+def test_single_processes_give_a_curve_without_intervals() -> None:
+    found = fit({n: ms[:1] for n, ms in noisy(1.0).items()})
+    assert found.without_interval == "one process"
+    assert found.holds is None
+    assert (found.exponent.low, found.floor.high, found.scale.low) == (None, None, None)
+    assert found.exponent.value == pytest.approx(1.0, abs=0.1)
+    assert ribbon({n: ms[:1] for n, ms in noisy(1.0).items()}, [784])[0].low is None
+
+
+def test_a_length_of_a_single_process_has_the_scatter_of_the_others() -> None:
+    medians = noisy(1.0, 1.0, 0.05)
+    few = medians | {50176: medians[50176][:1]}
+    assert width(fit(few).exponent) > width(fit(medians).exponent)
+    assert fit(few).num_processes == 1
+    assert fit(few).without_interval is None
+
+
+def test_a_higher_confidence_is_wider() -> None:
+    medians = noisy(1.0)
+    widths = [width(fit(medians, confidence=c).exponent) for c in (0.5, 0.95, 0.99)]
+    assert widths[0] < widths[1] < widths[2]
+
+
+def test_the_ribbon_holds_the_curve_and_is_narrowest_inside() -> None:
+    medians = noisy(1.0, 1.0, 0.05)
+    at = [196.0, 500.0, 3136.0, 50176.0]
+    found, curve = ribbon(medians, at), fit(medians)
+    for length, point in zip(at, found, strict=True):
+        assert point.value == pytest.approx(curve.at(length))
+        assert holds(point, curve.at(length))
+    relative = [width(point) / point.value for point in found]
+    assert min(relative) not in (relative[0], relative[-1])
+
+
+def test_the_ribbon_covers_as_often_as_it_says() -> None:
+    hits = np.zeros(2)
+    for seed in range(150):
+        found = ribbon(noisy(2.0, 1.0, 0.05, seed=seed), [784, 25600])
+        hits += [holds(p, law(n, 2, 1, 196**-2)) for p, n in zip(found, (784, 25600), strict=True)]
+    assert (hits / 150 > 0.91).all()
+
+
+@pytest.mark.parametrize("length", [195, 50177])
+def test_nothing_is_extrapolated(length: int) -> None:
+    with pytest.raises(ValueError, match="nothing is extrapolated"):
+        fit(noisy(1.0)).at(length)
+    with pytest.raises(ValueError, match="nothing is extrapolated"):
+        ribbon(noisy(1.0), [784, length])
+
+
+@pytest.mark.parametrize(
+    ("medians", "match"),
+    [
+        ({n: [1.0, 2.0] for n in LENGTHS[:3]}, "at least 4 lengths"),
+        ({}, "at least 4 lengths"),
+        ({n: [1.0, 0.0] for n in LENGTHS}, "positive"),
+        ({n: [1.0, math.nan] for n in LENGTHS}, "positive"),
+        ({n: [math.inf] for n in LENGTHS}, "positive"),
+        ({n: [] for n in LENGTHS}, "at least one"),
+        ({n: [1.0] for n in range(4)}, "positive length"),
+    ],
+)
+def test_what_no_law_can_be_fitted_to_is_refused(medians: Medians, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        fit(medians)
+
+
+def same(one: PowerLaw, other: PowerLaw, unit: float) -> bool:
+    """The same but for the unit of what was measured."""
+    near = {"rel": 1e-4, "abs": 1e-4}
+    pairs = ((one.floor, other.floor), (one.scale, other.scale))
+    return (one.exponent.value, one.exponent.low, one.exponent.high) == pytest.approx(
+        (other.exponent.value, other.exponent.low, other.exponent.high), **near
+    ) and all(
+        (a.low, a.high) == pytest.approx(((b.low or 0) * unit, (b.high or 0) * unit), rel=1e-3)
+        for a, b in pairs
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 999),
+    exponent=st.floats(0.5, 2.5),
+    floor=st.floats(0.1, 10.0),
+    unit=st.floats(1e-6, 1e6),
+)
+def test_another_unit_changes_no_exponent(
+    seed: int, exponent: float, floor: float, unit: float
+) -> None:
+    plain = noisy(exponent, floor, seed=seed)
+    scaled = {n: [m * unit for m in ms] for n, ms in plain.items()}
+    assert same(fit(scaled), fit(plain), unit)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 999),
+    exponent=st.floats(0.3, 3.0),
+    floor=st.floats(0.0, 100.0),
+    noise=st.floats(1e-4, 0.3),
+    count=st.integers(2, 5),
+)
+def test_an_interval_holds_its_own_centre(
+    seed: int, exponent: float, floor: float, noise: float, count: int
+) -> None:
+    found = fit(noisy(exponent, floor, noise, count, seed))
+    for part in (found.exponent, found.floor, found.scale):
+        assert part.low is not None
+        assert part.high is not None
+        slack = 1e-6 * abs(part.value)
+        assert part.low - slack <= part.value <= part.high + slack
+
+
+def test_the_order_of_lengths_and_processes_does_not_matter() -> None:
+    medians = noisy(1.0)
+    turned = {n: medians[n][::-1] for n in reversed(LENGTHS)}
+    assert fit(turned).exponent.value == pytest.approx(fit(medians).exponent.value)
+    assert fit(turned).lengths == LENGTHS
+
+
+def test_it_needs_neither_torch_nor_the_slow_part_of_scipy() -> None:
+    code = (
+        "import sys; from softbench.statistics.power_law import fit, ribbon;"
+        "m = {n: [1.0 * n, 1.1 * n] for n in (1, 2, 4, 8, 16)}; fit(m); ribbon(m, [2]);"
+        "sys.exit(bool({'torch', 'scipy.stats', 'scipy.optimize', 'pandas'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
