@@ -21,14 +21,14 @@ import torch
 from torch import Tensor, nn
 
 from softbench import records
-from softbench.case import Case, Record, Shape
+from softbench.case import Case, Dtype, Record, Shape
 from softbench.metrics import latency
 from softbench.metrics._roofline import Rates, measure_rates
 from softbench.protocol import Protocol
 from softbench.workload import Workload
 
 ROUNDS = 20
-DTYPES = ("float32", "float64", "bfloat16")
+DTYPES: tuple[Dtype, ...] = ("float32", "float64", "bfloat16")
 SEQ_LEN = 3136
 SIZE = 512
 SUITE = {
@@ -57,7 +57,7 @@ class Product(nn.Module):
         return one @ other
 
 
-def gemm_case(dtype: str) -> Workload:
+def gemm_case(dtype: Dtype) -> Workload:
     """The rate's own product as a workload; of its case only what a clock looks at is true."""
     case = Case(
         level="operator", attention="softmax", params={}, backend="eager",
@@ -78,10 +78,10 @@ def seconds(workload: Workload) -> float:
         try:
             next(measuring)
         except StopIteration as end:
-            return median(end.value["latency"].values)
+            return float(median(end.value["latency"].values))
 
 
-def readings(dtype: str, rounds: int) -> tuple[list[float], list[Rates]]:
+def readings(dtype: Dtype, rounds: int) -> tuple[list[float], list[Rates]]:
     """The GEMM's own reading and the rates, round by round."""
     workload = gemm_case(dtype)
     read, rates = [], []

@@ -69,7 +69,7 @@ def by_softbench(workload: Workload) -> Callable[[], float]:
 
 def _sampled(clock: Clock, calls: int) -> float:
     stretches, _ = drained(sample(clock, calls, PROTOCOL))
-    return median(stretch.seconds for stretch in stretches)
+    return float(median(stretch.seconds for stretch in stretches))
 
 
 def by_torch(workload: Workload) -> Callable[[], float]:

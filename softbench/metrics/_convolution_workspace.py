@@ -10,9 +10,10 @@ into an output of that kind, and copies it back; what does not lie contiguous is
 channels are thus padded to a whole block: the value convolution of two heads takes eight times the
 bytes of its values. The gradient of a depth-wise weight takes such copies too, but for filters of
 more than three columns or higher than the image, which go column by column and need next to none.
-Channels that come last need no copies, but copies of the weight.
+Channels that come last need no copies, but copies of the weight (what PyTorch gives its kernels in
+that order on meta tensors lies in the other, which may cost a later operator one copy too many).
 float64 goes to PyTorch's own kernel: group by group, every patch of the image laid out in columns.
-Not known, hence not in it: the scratch of single kernels, up to some 100 KiB.
+Not known, hence not in it: the scratch of single kernels, up to some 300 KiB.
 """
 
 from __future__ import annotations
@@ -50,21 +51,25 @@ def backward_bytes(args: tuple[Any, ...], output: Any) -> int:
     if not _by_onednn(x):
         walk = _in_columns_backward(gradient, x, weight, groups)
     elif _channels_last(x):
-        walk = [weight.nbytes, x.nbytes, *[weight.nbytes] * (3 if wanted[1] else 1)]
+        copy = _gradient_copy(gradient, x)
+        walk = [copy, weight.nbytes, x.nbytes, *[weight.nbytes] * (3 if wanted[1] else 1)]
     else:
         walk = [_plain_copy(x), _plain_copy(gradient)]
-        walk += _pass(_blocked_bytes(gradient), weight, x, groups)
+        again = groups == 1 < x.shape[1]
+        walk += _pass(_blocked_bytes(gradient), weight, x, groups, again=again)
         walk += _weight_pass(gradient, x, weight, groups) if wanted[1] else []
     kept = [one.nbytes for one in output if isinstance(one, Tensor)]
     return _highest(walk) - sum(kept)
 
 
-def _pass(inside: int, weight: Tensor, target: Tensor, groups: int) -> Walk:
-    """From a blocked image of `inside` bytes to a blocked target, which is then copied back."""
+def _pass(inside: int, weight: Tensor, target: Tensor, groups: int, *, again: bool = False) -> Walk:
+    """From a blocked image of `inside` bytes to a blocked target, which is then copied back.
+
+    again: it is put in order once more, as float16 always is, which has no blocks of its own.
+    """
     taps, out = _blocked_weight_bytes(weight, groups), _blocked_bytes(target)
-    # Half precision without blocks of its own is put in order once more.
-    again = target.nbytes if target.dtype == torch.float16 else 0
-    return [inside, taps, out, -taps, -inside, target.nbytes, again, -again, -out]
+    more = target.nbytes if again or target.dtype == torch.float16 else 0
+    return [inside, taps, out, -taps, -inside, target.nbytes, more, -more, -out]
 
 
 def _weight_pass(gradient: Tensor, x: Tensor, weight: Tensor, groups: int) -> Walk:
@@ -91,7 +96,8 @@ def _in_columns_backward(gradient: Tensor, x: Tensor, weight: Tensor, groups: in
     """The same; the gradients of the groups before it live, and are put together at the end."""
     columns = _column_bytes(weight, gradient)
     if groups == 1:
-        return [_in_order(x, weight), x.nbytes, weight.nbytes, columns]
+        copies = _in_order(x, weight) + _gradient_copy(gradient, x)
+        return [copies, x.nbytes, weight.nbytes, columns]
     copies = x.nbytes // groups + gradient.nbytes // groups + columns
     return [_in_order(x, weight), weight.nbytes, x.nbytes, copies, -copies, x.nbytes]
 
@@ -107,6 +113,11 @@ def _highest(walk: Walk) -> int:
 
 def _in_order(x: Tensor, weight: Tensor) -> int:
     return weight.nbytes if _channels_last(x) else _plain_copy(x)
+
+
+def _gradient_copy(gradient: Tensor, x: Tensor) -> int:
+    """Of a gradient whose channels do not come last where the image's do."""
+    return gradient.nbytes if _channels_last(x) and not _channels_last(gradient) else 0
 
 
 def _plain_copy(image_BCRS: Tensor) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from softbench.case import Mode
 from softbench.reports import (
     _axes,
+    _edge,
     _handles,
     _machine,
     _notes,
@@ -89,7 +90,7 @@ def _panels(
 ) -> None:
     for place, every in enumerate(columns):
         # One span for all rows, so that the modes can be compared.
-        up = _axes.height_span(every.shown, _panel.shelves(every.points), _overlays.foot(every))
+        up = _axes.height_span(every.shown, _edge.shelves(every.points), _overlays.foot(every))
         for row, mode in enumerate(modes):
             axes = figure.add_axes(page.boxes[row][place])
             _panel.draw(axes, every.of(mode), strokes, up, every.lengths)

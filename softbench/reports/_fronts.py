@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-GREY = "#404040"
 FADED = 0.25
 FRONT: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 1.6, "zorder": 1.4}
 Strokes = Mapping[Series, _style.Stroke]
@@ -112,7 +111,7 @@ def _entries(found: Sequence[Stop], references: Sequence[Stop], strokes: Strokes
 def _kinds(placed: Sequence[Placed]) -> list[Line2D]:
     """What the step line, the faded and the open marks mean, as far as there are any."""
     handles = [_sheet.handle(label="front", **FRONT)]
-    square = _style.Stroke(_style.Look(GREY, "s"), _style.DASHES[0], "full")
+    square = _style.Stroke(_style.Look(_marks.GREY, "s"), _style.DASHES[0], "full")
     if any(one.standing.dominated_by for one in placed):
         faded = {**_marks.mark(square), "linestyle": "none", "alpha": FADED}
         handles.append(_sheet.handle(label="faded: dominated beyond doubt", **faded))

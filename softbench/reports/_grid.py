@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from softbench.reports._labels import QUANTITY, STATUS, order, quantity_name
 from softbench.reports._points import Point, Series
-from softbench.reports._units import column_unit, decimals_of, human, number
+from softbench.reports._units import column_unit, decimals_of, human, number, percent
 from softbench.statistics.best import clear_best
 from softbench.statistics.interval import Estimate
 
@@ -91,10 +91,7 @@ def value(point: Point) -> str:
 def of_peak(point: Point) -> str:
     """How much of what the machine's measured rates allow was reached."""
     roofline = point.remarks.roofline
-    if roofline is None:
-        return ABSENT
-    percent = 100 * roofline.fraction
-    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
+    return percent(roofline.fraction) if roofline else ABSENT
 
 
 def _columns(points: Sequence[Point]) -> list[TableColumn]:

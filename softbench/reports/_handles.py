@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from softbench.reports import _marks, _overlays, _panel, _sheet, _style
+from softbench.reports import _edge, _marks, _overlays, _sheet, _style
 from softbench.reports._column import Column
 from softbench.reports._labels import STATUS
 from softbench.reports._points import Point, Series
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D
-
-GREY = "#404040"
 
 
 def series(
@@ -27,18 +25,20 @@ def series(
 def failures(shown: Sequence[Point]) -> list[Line2D]:
     """What the marks of unmeasured cells mean, for the kinds that occur."""
     kinds = {point.status for point in shown}
-    known = {point.status for point in shown if not _panel.unknown(point)}
+    known = {point.status for point in shown if not _edge.unknown(point)}
     handles = [
         _sheet.handle(
             label=STATUS[kind] + (", at its predicted value" if kind in known else ""),
-            **_marks.failure(kind, GREY),
+            **_marks.failure(kind, _marks.GREY),
         )
         for kind in _marks.FAILED
         if kind in kinds
     ]
-    if any(_panel.unknown(point) for point in shown):
+    if any(_edge.unknown(point) for point in shown):
         label = "at the upper edge: height not known"
-        handles.append(_sheet.handle(label=label, **_marks.arrowhead(GREY), linestyle="none"))
+        handles.append(
+            _sheet.handle(label=label, **_marks.arrowhead(_marks.GREY), linestyle="none")
+        )
     return handles
 
 
@@ -47,14 +47,14 @@ def marks(columns: Sequence[Column]) -> list[Line2D]:
     handles = []
     if any(line.ribbon() for column in columns for line in column.laws):
         broad = _overlays.BAR | {"linewidth": 5, "alpha": _overlays.RIBBON["alpha"]}
-        handles.append(_sheet.handle(label="law t0 + c·N^α, 95 %", color=GREY, **broad))
+        handles.append(_sheet.handle(label="law t0 + c·N^α, 95 %", color=_marks.GREY, **broad))
     if any(column.of(mode).bars for column in columns for mode in column.modes):
-        bar = {"color": GREY, "marker": "D", "markersize": 2.8, **_overlays.BAR}
+        bar = {"color": _marks.GREY, "marker": "D", "markersize": 2.8, **_overlays.BAR}
         handles.append(_sheet.handle(label="overtakes the best softmax, 95 %", **bar))
     if any(_threaded(column) for column in columns):
-        handles.append(_sheet.handle(label="predicted", color=GREY, **_marks.THREAD))
+        handles.append(_sheet.handle(label="predicted", color=_marks.GREY, **_marks.THREAD))
     if any(point.remarks.launch_bound for column in columns for point in column.points):
-        stroke = _style.Stroke(_style.Look(GREY, "s"), _style.DASHES[0], "full")
+        stroke = _style.Stroke(_style.Look(_marks.GREY, "s"), _style.DASHES[0], "full")
         label = "open around a dot: launch-bound, in no fit"
         handles.append(_sheet.handle(label=label, **_marks.open_mark(stroke)))
     return handles

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from softbench.reports._grid import ABSENT, Cell
 from softbench.reports._lines import Line
-from softbench.reports._units import number, steps_of
+from softbench.reports._units import number, percent, steps_of
 from softbench.statistics.local_exponents import LocalExponent, local_exponents
 from softbench.statistics.power_law import Parameter, PowerLaw
 from softbench.statistics.verdict import BANDS, FEWEST_LENGTHS, Verdict, verdict
@@ -49,7 +49,7 @@ class Finding:
             floor(self.law, self.line.unit),
             _ends(self.steps),
             f"{len(self.line.medians)} × {self.num_processes}",
-            f"{self.law.misfit:.0%}".replace("%", " %") if self.law and not self.law.holds else "",
+            percent(self.law.misfit) if self.law and self.law.holds is False else "",
             self.verdict.kind + (f" ({self.why})" if self.why else ""),
         )
         return tuple(Cell(text or ABSENT) for text in texts)
@@ -84,8 +84,9 @@ def floor(law: PowerLaw | None, unit: str) -> str:
     if law is None:
         return ""
     found = law.floor
-    nothing = NEGLIGIBLE * law.at(law.lengths[0])
-    size, shown = _step(max(found.value, found.high or 0.0, nothing), unit)
+    least = law.at(law.lengths[0])
+    nothing, most = NEGLIGIBLE * least, max(found.value, found.high or 0.0)
+    size, shown = _step(most if most > nothing else least, unit)
     ends = (found.value, found.low or 0.0, found.high or 0.0)
     value, low, high = ("0" if end <= nothing else number(end / size) for end in ends)
     if found.low is None or found.low == found.high:

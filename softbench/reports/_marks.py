@@ -14,6 +14,7 @@ FAILED: dict[str, str | tuple[int, int, int]] = {
     "error": (6, 2, 0),
 }
 UNKNOWN_HEIGHT = 6  # matplotlib's caret pointing up
+GREY = "#404040"  # of a mark that stands for any mechanism
 LINE_WIDTH = 1.1
 MARKER_SIZE = 3.8
 THREAD: dict[str, Any] = {"linewidth": 0.7, "linestyle": (0, (2.6, 1.4))}

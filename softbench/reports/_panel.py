@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from softbench.reports import _axes, _guides, _marks
+from softbench.reports import _axes, _edge, _guides, _marks
 from softbench.reports._column import Column
 from softbench.reports._points import Point, Series
 from softbench.reports._style import Stroke
@@ -39,7 +38,7 @@ def draw(
         own = [point for point in column.points if point.series == series]
         _line(axes, own, stroke)
         _beyond(axes, own, [p for p in column.beyond if p.series == series], stroke.look.colour)
-    _edge(axes, [point for point in column.points if unknown(point)], strokes)
+    _edge.hang(axes, [point for point in column.points if _edge.unknown(point)], strokes)
 
 
 def _line(axes: Axes, points: Sequence[Point], stroke: Stroke) -> None:
@@ -47,7 +46,7 @@ def _line(axes: Axes, points: Sequence[Point], stroke: Stroke) -> None:
     lengths = [point.seq_len for point in shown]
     measured = [_positive(p.height) if p.estimate else math.nan for p in shown]
     colour = stroke.look.colour
-    _threads(axes, [point for point in shown if not unknown(point)], colour)
+    _threads(axes, [point for point in shown if not _edge.unknown(point)], colour)
     axes.plot(
         lengths, measured, linewidth=_marks.LINE_WIDTH, linestyle=stroke.dash, **_marks.mark(stroke)
     )
@@ -108,31 +107,6 @@ def sideways(axes: Axes, point: Point, height: float, colour: str) -> None:
     if found and found.low is not None and found.high is not None:
         ends = ([found.low, found.high], [height, height])
         axes.plot(*ends, color=colour, linewidth=0.7, zorder=2.5)
-
-
-def _edge(axes: Axes, unknown: Sequence[Point], strokes: Mapping[Series, Stroke]) -> None:
-    """Cells of unknown height hang from the panel's upper edge, side by side downwards."""
-    hanging: dict[int, int] = defaultdict(int)
-    up = axes.get_xaxis_transform()
-    for point in unknown:
-        top = 1.0 - _axes.SHELF * hanging[point.seq_len]
-        hanging[point.seq_len] += 1
-        colour = strokes[point.series].look.colour
-        style = _marks.failure(point.status, colour)
-        axes.plot([point.seq_len], [top - 0.035], transform=up, clip_on=False, zorder=4, **style)
-        tip = ([point.seq_len], [top + 0.012])
-        axes.plot(*tip, transform=up, clip_on=False, zorder=4, **_marks.arrowhead(colour))
-
-
-def unknown(point: Point) -> bool:
-    """Whether nothing says how high the point stands."""
-    return point.status != "unsupported" and point.height is None
-
-
-def shelves(points: Sequence[Point]) -> int:
-    """How many marks of unknown height hang at one place, at most."""
-    places = Counter((point.mode, point.seq_len) for point in points if unknown(point))
-    return max(places.values(), default=0)
 
 
 def _positive(height: float | None) -> float:

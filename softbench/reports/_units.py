@@ -50,6 +50,12 @@ def number(value: float, decimals: int | None = None) -> str:
     return f"{value:,.{decimals_of(value) if decimals is None else decimals}f}"
 
 
+def percent(fraction: float) -> str:
+    """A fraction in percent, to two digits at least."""
+    told = 100 * fraction
+    return f"{told:.0f} %" if told >= 10 else f"{told:.2g} %"
+
+
 def decimals_of(value: float, half_width: float | None = None) -> int:
     """The decimals that show three digits of `value` and the first digit of its uncertainty."""
     if value == 0:

@@ -11,6 +11,7 @@ Golub and Pereyra 1973).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,10 +37,15 @@ class Cells:
     levels: Array
     weights: Array
 
+    @cached_property
+    def shares(self) -> Array:
+        """The weights, which add up to one."""
+        shares: Array = self.weights / self.weights.sum()
+        return shares
+
     def centred(self, values: Array) -> Array:
         """`values` less their weighted mean along the last axis."""
-        mean = (values @ self.weights)[..., None] / self.weights.sum()
-        centred: Array = values - mean
+        centred: Array = values - (values @ self.shares)[..., None]
         return centred
 
 
@@ -88,7 +94,7 @@ def misfit(cells: Cells, exponents: Array, depths: Array) -> Array:
 def first(cells: Cells, exponents: Array, depths: Array) -> Array:
     """The best log t_1."""
     left = cells.levels - growth(exponents, depths, cells.steps)
-    mean: Array = left @ cells.weights / cells.weights.sum()
+    mean: Array = left @ cells.shares
     return mean
 
 

@@ -28,7 +28,8 @@ from softbench.statistics._curve import (
 if TYPE_CHECKING:
     from softbench.statistics._curve import Array, Ridge
 
-ROWS = 33
+RIDGE = 33  # exponents of a ridge
+ROWS = 65
 COLUMNS = 17
 FEWEST_INSIDE = 12
 ZOOMS = 12
@@ -64,17 +65,17 @@ def exponents(cells: Cells, best: Best, limit: float, guess: tuple[float, float]
 
     low, high = guess
     for _ in range(ZOOMS):
-        along = ridge(cells, np.linspace(max(low, 0.0), min(high, STEEPEST), ROWS))
+        along = ridge(cells, np.linspace(max(low, 0.0), min(high, STEEPEST), RIDGE))
         inside = np.flatnonzero(along.misfits <= best.misfit + limit)
         if not len(inside):  # the best one lies between two of the lattice
             inside = np.array([along.misfits.argmin()])
         step = along.exponents[1] - along.exponents[0]
         open_low = inside[0] == 0 and along.exponents[0] > 0
-        open_high = inside[-1] == ROWS - 1 and along.exponents[-1] < STEEPEST
+        open_high = inside[-1] == RIDGE - 1 and along.exponents[-1] < STEEPEST
         if len(inside) >= FEWEST_INSIDE and not open_low and not open_high:
             break
-        low = along.exponents[inside[0]] - step * (ROWS if open_low else 1)
-        high = along.exponents[inside[-1]] + step * (ROWS if open_high else 1)
+        low = along.exponents[inside[0]] - step * (RIDGE if open_low else 1)
+        high = along.exponents[inside[-1]] + step * (RIDGE if open_high else 1)
     return along
 
 

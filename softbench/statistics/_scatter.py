@@ -9,6 +9,7 @@ the curve takes its place.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -81,10 +82,16 @@ def scatter(logs: Sequence[Sequence[float]], misfit: float) -> Scatter | None:
     counts = np.array([len(values) for values in logs], dtype=float)
     if counts.max() < 2:
         return None
-    spread = np.array([np.var(values, ddof=1) if len(values) > 1 else 0.0 for values in logs])
+    spread = np.array([_variance(values) for values in logs])
     freedoms = counts - 1
     alone = counts == 1
     spread[alone] = spread @ freedoms / freedoms.sum()
     freedoms[alone] = freedoms.sum()
     above = len(logs) - 3.0
     return Scatter(spread, freedoms, counts, misfit / above, above)
+
+
+def _variance(values: Sequence[float]) -> float:
+    """About the mean; none of a single value."""
+    mean = math.fsum(values) / len(values)
+    return math.fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)

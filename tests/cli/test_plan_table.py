@@ -128,6 +128,7 @@ def test_the_summary_counts_and_warns() -> None:
     assert "told: 2 cases (2 run), 8 measurements, 0 recorded" in said(rows, told)
     assert "do not fit" not in said(rows, told)
     assert "would be skipped" not in said(rows, told)
+    assert "do not fit" not in said(plan(suite(), "skipped")[1], told)
     _, rows, _ = plan(suite(), "skipped", fits=False)
     spent = Estimate({"a": 70.0}, 5.0, 65.0, allowed=60.0)
     assert "2 do not fit" in said(rows, spent)

@@ -126,7 +126,7 @@ def test_the_first_call_is_the_one_profiled_and_no_other_is_made(
     profiled: list[bool] = []
 
     def step(x: Tensor) -> Tensor:
-        profiled.append(torch.autograd._profiler_enabled())
+        profiled.append(torch._C._autograd._profiler_enabled())
         return x + 1
 
     case = make(compile=compiled)

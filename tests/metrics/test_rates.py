@@ -2,7 +2,8 @@
 
 Mutants seen red: the best time in place of the fast quartile's median, the mean, the first call
 counted, multiply-adds for FLOPs, the write of `stream` left out, buffers that the cache holds, the
-first size taken though it is small, the least of the three times called the bound.
+same piece again and again, one buffer read twice, the first size taken though it is small, the
+least of the three times called the bound.
 """
 
 from __future__ import annotations

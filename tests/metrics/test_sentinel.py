@@ -112,7 +112,7 @@ UNITS = {"latency": "s", "bytes": "byte", "none": "s"}
 
 
 def test_a_drift_tags_the_times_taken_meanwhile_and_deletes_none() -> None:
-    found = {
+    found: dict[str, Measurement | Unsupported] = {
         "latency": Measurement([1.0, 2.0], {"clock": "host", "tags": ["mine"]}),
         "bytes": Measurement([3]),
         "none": Unsupported("no such thing"),

@@ -1,6 +1,10 @@
 """Lines beyond what was tried, the machine's memory, and marks that say how far to trust a point.
 
-Mutants seen red:
+Mutants seen red: the continuation left out, begun at a tried length, of both modes at once; latency
+stretched to the predicted lengths; the level line where nothing exceeds it; the first GPU's memory
+for the second; the bytes asked taken as the height; a failure without its case's prediction;
+launch-bound drawn like any mark; the drift of one process overlooked; the load of other runs; cells
+never tried called not measured; predictions left out of the CSV; too many names on the axis.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The table of crossovers: bounds and intervals in words, and nothing that was not measured.
 
 Mutants seen red: a prediction taken as measured, softmax's losses not mentioned, a mechanism
-compared across grids, backends of softmax lumped together, passing wins left out, modes mixed.
+compared across grids, backends of softmax lumped together, passing wins left out, modes mixed, a
+crossing printed for counts, its censored end printed as a length, its ends swapped.
 """
 
 from __future__ import annotations

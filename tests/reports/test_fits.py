@@ -1,6 +1,8 @@
 """The table of scaling laws: what is fitted, what is said of it, and what is left out.
 
-Mutants seen red:
+Mutants seen red: launch-bound times fitted, predictions among the sources, the letters of the
+reasons mixed up, an interval printed for counts, a rounding error printed as a floor, both modes in
+one table, the distance from the law left out, the number of processes not told.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ def test_counts_have_their_law_without_interval(tmp_path: Path) -> None:
     counts = [r for n in SEVEN for r in counted(case("softmax", n), "flops", 3 * n * n)]
     markdown, _, rows = rendered(counts, tmp_path)
     told = cells(markdown, "FLOPs", "softmax (eager)")
-    assert told == ["2.00", "0 FLOP", "2.00 → 2.00", "7 × 1", "–", "quadratic"]
+    assert told == ["2.00", "0 kFLOP", "2.00 → 2.00", "7 × 1", "–", "quadratic"]
     row = rows["flops", "softmax (eager)"]
     assert row["exponent_low"] == row["exponent_high"] == row["exponent"]
 

@@ -1,6 +1,9 @@
 """The ribbon of a fitted law, and the bars that say from where on a mechanism is faster.
 
-Mutants seen red:
+Mutants seen red: launch-bound times in the law, a ribbon of no width, of any width, of four lengths
+and under counts; the slowest softmax as rival; a predicted softmax passed over for a slower
+measured one; the caret left out; a seventh bar; a bar for what loses; no room for the bars; a bar's
+mark at its end.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """The roofline figure and the share of the peak: where the marks stand, and what is ignored.
 
-Mutants seen red:
+Mutants seen red: the mean over the processes for the median, bytes inferred whatever the bound, an
+infinite fraction accepted, the roof of memory too high, the bar of exponentials at the mark and
+outside the panel, both modes in one panel, the share of the peak without its note or of the matrix
+product alone.
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ def test_the_roofs_are_those_measured_and_meet_at_the_ridge() -> None:
         assert y0 == pytest.approx(x0 * 1e10)
         assert ridge == pytest.approx([10, 1e11])
         assert y2 == pytest.approx(1e11)
+        assert len(marks(axes, CORE["soft"].marker)) == 5
         assert {text.get_text() for text in axes.texts} >= {"GEMM 100 GFLOP/s", "memory 10.0 GB/s"}
 
 

@@ -3,7 +3,7 @@
 Mutants seen red: a failed cell drawn as measured, the line drawn across a failed cell, the
 prediction ignored, an unknown height left out, a quantity's panel kept when it is missing, dates
 in the files, text turned to outlines, the user's settings let in, single calls left out, the
-records' ids of the wrong point.
+records' ids of the wrong point, many cells of unknown height one below the other.
 """
 
 from __future__ import annotations
@@ -133,6 +133,17 @@ def test_an_unknown_height_stands_at_the_upper_edge(status: Any) -> None:
     assert length == 784
     assert height > 0.95  # in fractions of the panel
     assert "height not known" in texts(figure)
+
+
+def test_many_of_unknown_height_at_one_length_are_one_mark_and_their_number() -> None:
+    def figure(count: int) -> tuple[int, set[str]]:
+        names = [f"own{i}" for i in range(count)]
+        lost = [record(case(name, 784), status="skipped", reason="budget") for name in names]
+        (axes,) = drawn([*timed(case(seq_len=196), 1e-3), *lost]).axes
+        return len(marks(axes, "o")), {text.get_text() for text in axes.texts}
+
+    assert figure(3) == (3, set())
+    assert figure(5) == (1, {"5 ×"})
 
 
 def test_failures_are_explained_and_counted_and_the_unsupported_named() -> None:

@@ -1,7 +1,9 @@
 """The tables: values with intervals, what was lost, what is best, and text that cannot break them.
 
 Mutants seen red: bold by centre alone, a failed cell left blank, escapes left out, the unit's size
-forgotten, rows of both modes mixed.
+forgotten, rows of both modes mixed, lengths at which nothing ran among the others, a float of any
+length, one block of rows uncut, type not made smaller, long headings on one line, a prediction
+called a count.
 """
 
 from __future__ import annotations

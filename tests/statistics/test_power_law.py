@@ -6,13 +6,11 @@ Mutants seen red: see the end of this docstring.
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
@@ -23,7 +21,7 @@ Medians = Mapping[int, Sequence[float]]
 
 
 def law(length: float, exponent: float, floor: float, scale: float) -> float:
-    return floor + scale * length**exponent
+    return floor + scale * math.pow(length, exponent)
 
 
 def noisy(
@@ -85,8 +83,26 @@ def test_counts_that_no_law_follows_get_the_width_of_their_misfit() -> None:
     assert width(found.exponent) > 0.1
 
 
+def test_no_curve_of_a_fine_lattice_fits_better() -> None:
+    """Whatever the lengths, the noise and the floor, which may dwarf all that grows."""
+    draw = np.random.default_rng(0)
+    exponents, depths = np.meshgrid(np.linspace(0, 4, 101), np.linspace(0, 25, 201))
+    for seed in range(40):
+        lengths = np.sort(draw.choice(2 ** np.arange(5, 18), draw.integers(4, 11), replace=False))
+        floor, noise = np.exp(draw.uniform(-6, 6)), np.exp(draw.uniform(-7, -1.5))
+        medians = noisy(draw.uniform(0.3, 3), floor, noise, 2, seed, lengths.tolist())
+        levels = np.array([np.log(medians[n]).mean() for n in lengths.tolist()])
+        steps = np.log(lengths / lengths[0])
+        grown = np.expm1(exponents[..., None] * steps) * np.exp(-depths[..., None])
+        left = levels - np.log1p(grown)
+        least = ((left - left.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1).min()
+        found = fit(medians)
+        ours = [math.log(found.at(n)) for n in lengths.tolist()]
+        assert ((np.array(ours) - levels) ** 2).sum() <= least * 1.001
+
+
 def test_the_best_fit_is_the_one_that_a_general_optimiser_finds() -> None:
-    for seed in range(12):
+    for seed in range(6):
         exponent, floor = [0.7, 1.0, 2.0][seed % 3], [0.0, 0.5, 40.0][seed % 4 % 3]
         medians = noisy(exponent, floor, 0.1, seed=seed)
         levels = np.array([np.log(medians[n]).mean() for n in LENGTHS])
@@ -98,7 +114,9 @@ def test_the_best_fit_is_the_one_that_a_general_optimiser_finds() -> None:
         starts = [(f, 0.0, a) for f in (0.0, 0.3, 1.0, 5.0) for a in (0.5, 1.0, 2.0)]
         best = min(2 * least_squares(residuals, start).cost for start in starts)
         found = fit(medians)
-        ours = [(math.log(found.at(n)) - level) ** 2 for n, level in zip(LENGTHS, levels, strict=True)]
+        ours = [
+            (math.log(found.at(n)) - level) ** 2 for n, level in zip(LENGTHS, levels, strict=True)
+        ]
         assert sum(ours) <= best * (1 + 1e-4)
 
 
@@ -113,9 +131,9 @@ def excess(medians: Medians, fixed: dict[int, float]) -> float:
     def least(fixed: dict[int, float]) -> float:
         free = [at for at in range(3) if at not in fixed]
 
-        def residuals(p: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        def residuals(p: np.ndarray) -> np.ndarray:
             e, f, c = (fixed[at] if at in fixed else p[free.index(at)] for at in range(3))
-            found: np.ndarray = levels - np.log(np.exp(f) + np.exp(c) * lengths**e)  # type: ignore[type-arg]
+            found: np.ndarray = levels - np.log(np.exp(f) + np.exp(c) * lengths**e)
             return found
 
         start = np.array([1.0, 0.0, -math.log(196)])[free]
@@ -132,24 +150,24 @@ def test_the_ends_of_an_interval_fit_equally_badly() -> None:
         for at, part in enumerate((found.exponent, found.floor, found.scale)):
             ends = [part.low or 0.0, part.high or 0.0]
             low, high = (excess(medians, {at: end if at == 0 else math.log(end)}) for end in ends)
-            assert low == pytest.approx(high, rel=0.03)
+            assert low == pytest.approx(high, rel=0.02)
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:
-    """About 96 % of 300 with t quantiles, about 91 % with normal ones; the draws are fixed."""
+    """About 96 % of 200 with t quantiles, about 91 % with normal ones."""
     hits = np.zeros(3)
-    for seed in range(300):
+    for seed in range(200):
         found = fit(noisy(1.0, 1.0, 0.05, seed=seed))
         truths = (1.0, 1.0, 1 / 196)
         parts = (found.exponent, found.floor, found.scale)
         hits += [holds(part, truth) for part, truth in zip(parts, truths, strict=True)]
-    assert (hits / 300 > 0.935).all()
-    assert (hits / 300 < 0.985).all()
+    assert (hits / 200 > 0.935).all()
+    assert (hits / 200 < 0.985).all()
 
 
 def test_intervals_cover_where_the_ends_are_noisier_than_the_rest() -> None:
     noise = [0.1, *[0.02] * 7, 0.1]
-    found = [fit(noisy(1.0, 1.0, noise, seed=seed)) for seed in range(150)]
+    found = [fit(noisy(1.0, 1.0, noise, seed=seed)) for seed in range(100)]
     assert np.mean([holds(one.exponent, 1.0) for one in found]) > 0.92
     assert np.mean([holds(one.floor, 1.0) for one in found]) > 0.92
 
@@ -219,10 +237,10 @@ def test_the_ribbon_holds_the_curve_and_is_narrowest_inside() -> None:
 
 def test_the_ribbon_covers_as_often_as_it_says() -> None:
     hits = np.zeros(2)
-    for seed in range(150):
+    for seed in range(100):
         found = ribbon(noisy(2.0, 1.0, 0.05, seed=seed), [784, 25600])
         hits += [holds(p, law(n, 2, 1, 196**-2)) for p, n in zip(found, (784, 25600), strict=True)]
-    assert (hits / 150 > 0.91).all()
+    assert (hits / 100 > 0.91).all()
 
 
 @pytest.mark.parametrize("length", [195, 50177])
@@ -252,17 +270,16 @@ def test_what_no_law_can_be_fitted_to_is_refused(medians: Medians, match: str) -
 
 def same(one: PowerLaw, other: PowerLaw, unit: float) -> bool:
     """The same but for the unit of what was measured."""
-    near = {"rel": 1e-4, "abs": 1e-4}
     pairs = ((one.floor, other.floor), (one.scale, other.scale))
     return (one.exponent.value, one.exponent.low, one.exponent.high) == pytest.approx(
-        (other.exponent.value, other.exponent.low, other.exponent.high), **near
+        (other.exponent.value, other.exponent.low, other.exponent.high), rel=1e-4, abs=1e-4
     ) and all(
         (a.low, a.high) == pytest.approx(((b.low or 0) * unit, (b.high or 0) * unit), rel=1e-3)
         for a, b in pairs
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 999),
     exponent=st.floats(0.5, 2.5),
@@ -277,7 +294,8 @@ def test_another_unit_changes_no_exponent(
     assert same(fit(scaled), fit(plain), unit)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
+@example(seed=0, exponent=0.30078125, floor=9.0, noise=0.0078125, count=2)
 @given(
     seed=st.integers(0, 999),
     exponent=st.floats(0.3, 3.0),
@@ -301,12 +319,3 @@ def test_the_order_of_lengths_and_processes_does_not_matter() -> None:
     turned = {n: medians[n][::-1] for n in reversed(LENGTHS)}
     assert fit(turned).exponent.value == pytest.approx(fit(medians).exponent.value)
     assert fit(turned).lengths == LENGTHS
-
-
-def test_it_needs_neither_torch_nor_the_slow_part_of_scipy() -> None:
-    code = (
-        "import sys; from softbench.statistics.power_law import fit, ribbon;"
-        "m = {n: [1.0 * n, 1.1 * n] for n in (1, 2, 4, 8, 16)}; fit(m); ribbon(m, [2]);"
-        "sys.exit(bool({'torch', 'scipy.stats', 'scipy.optimize', 'pandas'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
