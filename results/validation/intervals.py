@@ -147,10 +147,10 @@ def ribbons(draw: Draw) -> Iterator[list[str]]:
     for name, (_, truth) in LAWS.items():
         for count in PROCESSES:
             hits = np.zeros(len(LENGTHS))
-            for _ in range(FEWEST):
+            for _ in range(FEWER):
                 told = ribbon(by_length(measured(truth, count, 0.05, draw)), LENGTHS.tolist())
                 hits += [holds(p.low, t, p.high) for p, t in zip(told, truth, strict=True)]
-            yield [name, str(count), *(share(hit, FEWEST) for hit in hits)]
+            yield [name, str(count), *(share(hit, FEWER) for hit in hits)]
 
 
 def crossings(draw: Draw) -> Iterator[list[str]]:
@@ -264,7 +264,7 @@ def laws_told(draw: Draw) -> Iterator[str]:
     heading = f"Linear law with | Processes | {parts} | Exponent, pooled | Floor, pooled"
     note = f"{FEWER:,} simulations a row, {FEWEST} of the last two columns. {UNEVEN}"
     yield section("The same off the beaten track", heading, uneven(draw), note)
-    note = f"{FEWEST} simulations a row (error ±1.0), noise 5 %."
+    note = f"{FEWER:,} simulations a row (error ±0.7), noise 5 %."
     yield section("The ribbon", f"Law | Processes | {lengths}", ribbons(draw), note)
 
 

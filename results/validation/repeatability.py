@@ -1,8 +1,8 @@
 """Two complete runs of a suite, interleaved A B A B …: do their intervals tell them apart?
 
-Run as `python results/validation/repeatability.py [SUITE [REPEATS]]` (seq_len, 3) from the top of
-the checkout; writes repeatability.md beside itself. Each run has a results folder of its own. By
-turns, in an order drawn anew each time, each measures one more repeat in a fresh worker, so that
+Run as `python results/validation/repeatability.py [SUITE [REPEATS [FOLDER]]]` (seq_len, 3) from the
+top of the checkout; writes repeatability.md beside itself. Each run has a results folder of its own,
+kept where FOLDER is given. By turns, in an order drawn anew each time, each measures one more repeat in a fresh worker, so that
 both meet the same neighbours on a shared machine. The runs are of the same code: of the cells'
 ratios about 5 % should lie outside their 95 % interval, and no more.
 """
@@ -90,8 +90,9 @@ def main() -> None:
     """Measure by turns and write the table."""
     given = sys.argv[1:]
     suite, repeats = (given[0] if given else "seq_len"), int(given[1] if given[1:] else 3)
-    with tempfile.TemporaryDirectory() as home:
-        folders = [Path(home) / name for name in "AB"]
+    with tempfile.TemporaryDirectory() as passing:
+        home = Path(given[2]) if given[2:] else Path(passing)
+        folders = [home / name for name in "AB"]
         turns = measured_by_turns(suite, repeats, folders)
         (cases, one), (_, other) = map(latencies, folders)
     text = report(ratios(one, other, repeats), cases, suite, turns)

@@ -89,11 +89,12 @@ def report(
 
     Nothing is measured, and torch is not needed.
     """
+    from softbench.cli.display import note
     from softbench.cli.folder import draw, results_below
 
     adopt(plugin)
     for results in results_below(folder):
-        for path in draw(results, tuple(name)):
+        for path in draw(results, note, tuple(name)):
             print(path)
 
 

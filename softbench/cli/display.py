@@ -43,7 +43,7 @@ def conclude(folder: Path) -> int:
     counts = Counter(record.status for record in shown)
     print(", ".join(f"{count} {status}" for status, count in counts.most_common()))
     try:
-        for path in draw(folder):
+        for path in draw(folder, note):
             print(path)
     except records.RecordsError as nothing_to_draw:
         note(str(nothing_to_draw))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +28,41 @@ def results_below(folder: Path) -> list[Path]:
     return found
 
 
-def draw(folder: Path, wanted: Sequence[str] = ()) -> list[Path]:
-    """Render the reports that the suite names, or those wanted; the files written."""
+class NothingToDrawError(RecordsError):
+    """A report for which the records hold nothing."""
+
+
+def draw(folder: Path, tell: Callable[[str], None], wanted: Sequence[str] = ()) -> list[Path]:
+    """Render the reports wanted, or those that the suite names; the files written.
+
+    Of those that the suite names, one with nothing to draw is told of and keeps no other back.
+    Raises NothingToDrawError if none has anything to draw, or one that was wanted has not.
+    """
     shown, named = selection(folder)
     if not shown:
-        raise RecordsError(f"{folder}: no record of the suite's cells to draw")
-    return [path for name in wanted or named for path in _render(name, shown, folder)]
+        raise NothingToDrawError(f"{folder}: no record of the suite's cells to draw")
+    if wanted:
+        return [path for name in wanted for path in _render(name, shown, folder)]
+    files, empty = [], []
+    for name in named:
+        try:
+            files += _render(name, shown, folder)
+        except NothingToDrawError as nothing:
+            empty.append(nothing)
+    if empty and not files:
+        raise empty[0]
+    for nothing in empty:
+        tell(str(nothing))
+    return files
 
 
 def _render(name: str, shown: Sequence[Record], folder: Path) -> list[Path]:
-    """The files of one report. Raises RecordsError if it has nothing to draw or cannot write."""
+    """The files of one report. Raises NothingToDrawError, or RecordsError if it cannot write."""
     report = plugins.load("reports", name)
     try:
         files: list[Path] = report.render(shown, folder)
     except ValueError as error:
-        raise RecordsError(f"{folder}: report {name}: {error}") from None
+        raise NothingToDrawError(f"{folder}: report {name}: {error}") from None
     except OSError as error:
         raise RecordsError(f"cannot write {error.filename or folder}: {error.strerror}") from None
     return files

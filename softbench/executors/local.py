@@ -86,7 +86,7 @@ class LocalWorker:
         return event
 
     def doing(self) -> dict[str, Any]:
-        """What the worker said it starts: {"count", "case", "metric"}, empty before the first."""
+        """What the worker said it starts: {"count", "case", "metric", "known"}; empty at first."""
         text = self._doing.read_bytes().rstrip(b"\0 \n")
         try:
             said: dict[str, Any] = json.loads(text) if text else {}

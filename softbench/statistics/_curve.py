@@ -102,35 +102,40 @@ def ridge(cells: Cells, exponents: Array) -> Ridge:
     """The best depth for each exponent."""
     import numpy as np
 
-    start = np.stack([exponents, _depths(cells, exponents)])
+    start = np.stack([exponents, _on_lattice(cells, exponents).depths])
     (_, depths), misfits = _polished(cells, start, np.array([0.0, 1.0])[:, None])
     return Ridge(exponents, depths, misfits)
+
+
+def coarse(cells: Cells) -> Ridge:
+    """The whole ridge, with depths to within half a step of a lattice."""
+    import numpy as np
+
+    return _on_lattice(cells, np.linspace(0.0, STEEPEST, 41))
 
 
 def best(cells: Cells) -> Best:
     """The best curve: with a floor, or without where that is better."""
     import numpy as np
 
-    coarse = np.linspace(0.0, STEEPEST, 41)
-    depths = _depths(cells, coarse)
-    within = misfit(cells, coarse, depths).argsort()[:STARTS]
-    without = misfit(cells, coarse, 0 * coarse).argmin()
-    start = np.array([coarse[[*within, without]], [*depths[within], 0.0]])
+    everywhere = coarse(cells)
+    within = everywhere.misfits.argsort()[:STARTS]
+    without = misfit(cells, everywhere.exponents, 0 * everywhere.depths).argmin()
+    exponents = everywhere.exponents[[*within, without]]
     free = np.ones((2, STARTS + 1))
     free[1, -1] = 0.0
+    start = np.stack([exponents, np.append(everywhere.depths[within], 0.0)])
     found, misfits = _polished(cells, start, free)
     which = misfits.argmin()
     return Best(float(found[0, which]), float(found[1, which]), float(misfits[which]))
 
 
-def _depths(cells: Cells, exponents: Array) -> Array:
-    """The best depth for each exponent, to within half a step of a lattice."""
+def _on_lattice(cells: Cells, exponents: Array) -> Ridge:
     import numpy as np
 
     wide = np.linspace(0.0, DEEPEST, 26)
     found = misfit(cells, *np.meshgrid(exponents, wide, indexing="ij"))
-    depths: Array = wide[found.argmin(axis=1)]
-    return depths
+    return Ridge(exponents, wide[found.argmin(axis=1)], found.min(axis=1))
 
 
 def _polished(cells: Cells, start: Array, free: Array) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ over it is known without a lattice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from softbench.statistics._curve import (
     TINY,
     Best,
     Cells,
+    coarse,
     first,
     growth,
     misfit,
@@ -59,11 +61,14 @@ class Region:
 def exponents(cells: Cells, best: Best, limit: float, guess: tuple[float, float]) -> Ridge:
     """The best curves along the exponents whose misfit exceeds the least by at most `limit`.
 
-    The ridge reaches one step beyond them, except at the bounds of the exponent.
+    The ridge reaches one step beyond them, except at the bounds of the exponent. guess: where they
+    may end; others are looked for everywhere.
     """
     import numpy as np
 
-    low, high = guess
+    everywhere = coarse(cells)
+    allowed = everywhere.exponents[everywhere.misfits <= best.misfit + limit]
+    low, high = min([guess[0], *allowed]), max([guess[1], *allowed])
     for _ in range(ZOOMS):
         along = ridge(cells, np.linspace(max(low, 0.0), min(high, STEEPEST), RIDGE))
         inside = np.flatnonzero(along.misfits <= best.misfit + limit)
@@ -83,12 +88,24 @@ def ends(along: Ridge, best: Best, limit: float) -> tuple[float, float]:
     """The smallest and largest exponent allowed, between the exponents of the ridge."""
     import numpy as np
 
-    height = np.sqrt(np.maximum(along.misfits - best.misfit, 0.0))
+    heights = np.sqrt(np.maximum(along.misfits - best.misfit, 0.0))
+    below = along.exponents < best.exponent
     line = float(np.sqrt(limit))
-    top = int(height.argmin())
-    left = np.interp(-line, -height[: top + 1], along.exponents[: top + 1])
-    right = np.interp(line, height[top:], along.exponents[top:])
-    return float(left), float(right)
+    left = _edge([*along.exponents[below], best.exponent], [*heights[below], 0.0], line)
+    above = slice(None, None, -1)
+    right = _edge(
+        [*along.exponents[~below][above], best.exponent], [*heights[~below][above], 0.0], line
+    )
+    return left, right
+
+
+def _edge(places: Sequence[float], heights: Sequence[float], line: float) -> float:
+    """The first place from which on one is no higher than the line; the last is that low."""
+    at = next(index for index, height in enumerate(heights) if height <= line)
+    if at == 0:
+        return float(places[0])
+    share = (heights[at - 1] - line) / (heights[at - 1] - heights[at])
+    return float(places[at - 1] + share * (places[at] - places[at - 1]))
 
 
 def around(cells: Cells, along: Ridge, best: Best, limit: float) -> Region:

@@ -66,6 +66,8 @@ class Scatter:
 
     def _of(self, influence: Array) -> tuple[float, float]:
         shares = influence**2 / self.counts
+        if not shares.any():  # where nothing grows, no length has a say in how
+            shares = 1 / self.counts
         parts = shares / shares.sum() * self.variances
         spread = float((parts**2 / self.freedoms).sum())
         return float(parts.sum()), float(parts.sum()) ** 2 / spread if spread else 1.0

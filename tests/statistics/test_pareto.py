@@ -55,6 +55,7 @@ def test_the_direction_decides() -> None:
     found = front(options, {"accuracy": "higher", "latency": "lower"})
     assert found["b"].dominated_by == "a"
     assert found["a"].on_front
+    assert not found["b"].on_front
     upside_down = front(options, {"accuracy": "lower", "latency": "lower"})
     assert all(one.on_front and one.dominated_by is None for one in upside_down.values())
 

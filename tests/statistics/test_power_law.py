@@ -84,7 +84,7 @@ def test_counts_that_no_law_follows_get_the_width_of_their_misfit() -> None:
 
 
 def test_no_curve_of_a_fine_lattice_fits_better() -> None:
-    """Whatever the lengths, the noise and the floor, which may dwarf all that grows."""
+    """Whatever the lengths, the noise and the floor, which may dwarf all that grows; within 1 %."""
     draw = np.random.default_rng(0)
     exponents, depths = np.meshgrid(np.linspace(0, 4, 101), np.linspace(0, 25, 201))
     for seed in range(40):
@@ -98,7 +98,7 @@ def test_no_curve_of_a_fine_lattice_fits_better() -> None:
         least = ((left - left.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1).min()
         found = fit(medians)
         ours = [math.log(found.at(n)) for n in lengths.tolist()]
-        assert ((np.array(ours) - levels) ** 2).sum() <= least * 1.001
+        assert ((np.array(ours) - levels) ** 2).sum() <= least * 1.01
 
 
 def test_the_best_fit_is_the_one_that_a_general_optimiser_finds() -> None:
@@ -179,10 +179,13 @@ def test_a_floor_is_never_negative_and_reaches_zero_where_there_is_none() -> Non
     assert np.mean([holds(one.exponent, 1.0) for one in found]) > 0.9
 
 
-def test_a_cost_that_does_not_grow_says_nothing_of_the_exponent() -> None:
-    draw = np.random.default_rng(3)
-    found = fit({n: np.exp(draw.normal(0, 0.02, 3)).tolist() for n in LENGTHS})
-    assert width(found.exponent) > 2
+@pytest.mark.parametrize("noise", [1e-6, 0.02, 0.3])
+def test_a_cost_that_does_not_grow_says_nothing_of_the_exponent(noise: float) -> None:
+    for seed in range(5):
+        draw = np.random.default_rng(seed)
+        found = fit({n: np.exp(draw.normal(0, noise, 3)).tolist() for n in LENGTHS})
+        assert found.exponent.low == 0.0
+        assert width(found.exponent) > 0.5
 
 
 def test_steps_are_no_power_law_and_widen_the_interval() -> None:
@@ -312,6 +315,25 @@ def test_an_interval_holds_its_own_centre(
         assert part.high is not None
         slack = 1e-6 * abs(part.value)
         assert part.low - slack <= part.value <= part.high + slack
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.dictionaries(
+        st.integers(1, 10**6),
+        st.lists(st.floats(1e-9, 1e9), min_size=1, max_size=3),
+        min_size=4,
+        max_size=8,
+    )
+)
+def test_whatever_is_measured_has_a_finite_curve_within_its_ribbon(medians: Medians) -> None:
+    found = ribbon(medians, [min(medians), max(medians)])
+    law = fit(medians)
+    for part in (law.exponent, law.floor, law.scale, *found):
+        assert math.isfinite(part.value)
+        if part.low is not None and part.high is not None:
+            slack = 1e-6 * part.value
+            assert part.low - slack <= part.value <= part.high + slack
 
 
 def test_the_order_of_lengths_and_processes_does_not_matter() -> None:
