@@ -138,8 +138,7 @@ def uneven(draw: Draw) -> Iterator[list[str]]:
 
 def _pooled(scatter: Scatter, _: Array) -> tuple[float, float]:
     """One variance for all lengths: what softbench does not do."""
-    freedom = float(scatter.freedoms.sum())
-    return float(scatter.variances @ scatter.freedoms) / freedom, freedom
+    return scatter.pooled, scatter.freedom
 
 
 def ribbons(draw: Draw) -> Iterator[list[str]]:

@@ -68,7 +68,7 @@ def ratios(plan: Plan, folder: Path) -> dict[str, float]:
 def rank(params: dict[str, object]) -> str:
     """What tells cases of one label apart."""
     named = ("inverse", "num_landmarks", "projection_length", "num_features")
-    return " ".join(str(params[name]) for name in named if name in params)
+    return " ".join(str(params[name]) for name in named if params.get(name) is not None)
 
 
 def durations(trials: dict[str, Trial]) -> str:
@@ -92,7 +92,7 @@ def spread(trials: dict[str, Trial]) -> str:
     ]
     for name, one in trials.items():
         found = sorted(one.ratios.values())
-        tenths = quantiles(found, n=10)
+        tenths = quantiles(found, n=10, method="inclusive")
         points = (found[0], tenths[0], median(found), tenths[-1], found[-1])
         within = sum(1 / FACTOR <= ratio <= FACTOR for ratio in found) / len(found)
         told = " | ".join(f"{point:.2f}" for point in points)

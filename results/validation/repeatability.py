@@ -1,10 +1,10 @@
 """Two complete runs of a suite, interleaved A B A B …: do their intervals tell them apart?
 
-Run as `python results/validation/repeatability.py [SUITE [REPEATS [FOLDER]]]` (seq_len, 3) from the
-top of the checkout; writes repeatability.md beside itself. Each run has a results folder of its own,
-kept where FOLDER is given. By turns, in an order drawn anew each time, each measures one more repeat in a fresh worker, so that
-both meet the same neighbours on a shared machine. The runs are of the same code: of the cells'
-ratios about 5 % should lie outside their 95 % interval, and no more.
+Run as `python results/validation/repeatability.py [SUITE [REPEATS [FOLDER]]]` (seq_len, 3); writes
+repeatability.md beside itself. Each run has a results folder of its own, kept where FOLDER is
+given. By turns, in an order drawn anew each time, each measures one more repeat in a fresh worker,
+so that both meet the same neighbours on a shared machine. The runs are of the same code: of the
+cells' ratios about 5 % should lie outside their 95 % interval, and no more.
 """
 
 from __future__ import annotations

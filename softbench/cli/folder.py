@@ -51,8 +51,8 @@ def draw(folder: Path, tell: Callable[[str], None], wanted: Sequence[str] = ()) 
             empty.append(nothing)
     if empty and not files:
         raise empty[0]
-    for nothing in empty:
-        tell(str(nothing))
+    for one in empty:
+        tell(str(one))
     return files
 
 

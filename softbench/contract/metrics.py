@@ -5,6 +5,7 @@ the metric's quantities have one, an Unsupported with the reason; raised, it is 
 A metric that is taken once (REPEATED False) and yet computes values may define `work(case)`: the
 FLOPs it does itself, in float32 products that take as long. Its cases are then checked against the
 budget as those of repeated metrics are.
+A metric that calls a case another number of times than twice may say so by `CALLS`, for plans.
 """
 
 from __future__ import annotations

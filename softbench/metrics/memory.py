@@ -40,6 +40,7 @@ PARTS = (
 )  # fmt: skip
 QUANTITIES = {f"{part}_memory": ("byte", "lower") for part in PARTS}
 REPEATED = True
+CALLS = 4  # of a case, which `softbench plan` counts on
 Parts = Mapping[str, Measurement | Unsupported]
 
 

@@ -19,8 +19,9 @@ from softbench.suite import Suite
 # than it must be.
 WARMUP_STRETCHES, MARGIN = 3, 1.2
 FEWEST = 3  # stretches that a slow case may use more time for
-# A first call that is looked at, and one more: profiled before the clock, followed for its memory.
-CALLS_BESIDES = 2
+# Calls besides the timed ones: a first that is looked at. Where nothing is timed, that and one
+# more, unless a metric says by `CALLS` how often it calls a case.
+FIRST_CALLS, CALLS = 1, 2
 PROFILE_SECONDS = 0.02
 DRAW_SECONDS_PER_BYTE = 2.5e-9  # normal numbers of float32, one thread
 REPORTS_SECONDS = 3.0  # to import what draws, and to draw
@@ -102,10 +103,10 @@ def seconds_of(metric: str, case: Expected | None, protocol: Protocol, pace: Pac
         return pace.trace
     if case is None or metric not in case.besides:
         return 0.0  # it would be refused
-    calls = CALLS_BESIDES * case.seconds + DRAW_SECONDS_PER_BYTE * case.held_bytes
+    ready = DRAW_SECONDS_PER_BYTE * case.held_bytes + PROFILE_SECONDS
     if any(unit == "s" for unit, _ in module.QUANTITIES.values()):
-        return calls + timed_seconds(case.seconds, protocol)
-    return calls + case.besides[metric] + PROFILE_SECONDS
+        return ready + FIRST_CALLS * case.seconds + timed_seconds(case.seconds, protocol)
+    return ready + getattr(module, "CALLS", CALLS) * case.seconds + case.besides[metric]
 
 
 def timed_seconds(call: float, protocol: Protocol) -> float:

@@ -24,13 +24,15 @@ ALPHA = 0.05  # of the test for lack of fit
 class Scatter:
     """The variance of a single process at each length, its degrees of freedom, and the processes.
 
-    `about` is the same variance as the lengths' distances from the curve give it, which has
-    `above` degrees of freedom.
+    `pooled` is that variance if all lengths were alike, with `freedom` degrees in all; `about` is
+    what the lengths' distances from the curve make of it, with `above` degrees.
     """
 
     variances: Array
     freedoms: Array
     counts: Array
+    pooled: float
+    freedom: float
     about: float
     above: float
 
@@ -53,8 +55,7 @@ class Scatter:
         By the scatter where the property is decided, or by that of all lengths together: the one
         knows which lengths are noisy, the other has more degrees of freedom.
         """
-        pooled = float(self.variances @ self.freedoms / self.freedoms.sum())
-        explained = [self._of(influence), (pooled, float(self.freedoms.sum()))]
+        explained = [self._of(influence), (self.pooled, self.freedom)]
         return any(self._exceeded(*variance) for variance in explained)
 
     def _exceeded(self, variance: float, freedom: float) -> bool:
@@ -70,7 +71,8 @@ class Scatter:
             shares = 1 / self.counts
         parts = shares / shares.sum() * self.variances
         spread = float((parts**2 / self.freedoms).sum())
-        return float(parts.sum()), float(parts.sum()) ** 2 / spread if spread else 1.0
+        freedom = float(parts.sum()) ** 2 / spread if spread else 1.0
+        return float(parts.sum()), min(freedom, self.freedom)  # what is lent counts once
 
 
 def scatter(logs: Sequence[Sequence[float]], misfit: float) -> Scatter | None:
@@ -86,11 +88,11 @@ def scatter(logs: Sequence[Sequence[float]], misfit: float) -> Scatter | None:
         return None
     spread = np.array([_variance(values) for values in logs])
     freedoms = counts - 1
-    alone = counts == 1
-    spread[alone] = spread @ freedoms / freedoms.sum()
-    freedoms[alone] = freedoms.sum()
+    alone, freedom = counts == 1, float(freedoms.sum())
+    pooled = float(spread @ freedoms) / freedom
+    spread[alone], freedoms[alone] = pooled, freedom
     above = len(logs) - 3.0
-    return Scatter(spread, freedoms, counts, misfit / above, above)
+    return Scatter(spread, freedoms, counts, pooled, freedom, misfit / above, above)
 
 
 def _variance(values: Sequence[float]) -> float:

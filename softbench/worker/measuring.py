@@ -41,8 +41,9 @@ class Task:
     """What a driver asks for: cases of one block, the metrics each still lacks, what it may cost.
 
     seen: (FLOPs, seconds) of each family of cases at other lengths; rates: what this machine can
-    do at most; costs: of the cases that a worker predicted before, as it told them. sentinels: one
-    a device, which the process keeps from task to task.
+    do at most in the cases' dtype, float32: in that one, where a metric computes by itself. costs:
+    of the cases that a worker predicted before, as it told them. sentinels: one a device, which the
+    process keeps from task to task.
     """
 
     cases: Sequence[Case]
@@ -53,6 +54,7 @@ class Task:
     rates: Rates
     protocol: Protocol
     costs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    float32: Rates | None = None
     sentinels: dict[str, Sentinel] = field(default_factory=dict)
 
 
@@ -82,7 +84,7 @@ def measure_block(
                     if case.id not in costs:
                         costs[case.id] = predict(case, task.seen, task.rates)
                         predicted(case.id, costs[case.id])
-                    besides = seconds_besides(name, case, task.rates)
+                    besides = seconds_besides(name, case, task.float32 or task.rates)
                     refuse(costs[case.id], task.budget, case.device, besides)
                 allowed.append(case)
             except Exception as refusal:  # whatever a mechanism raises is an answer about its case
@@ -109,10 +111,15 @@ def _groups(cases: Sequence[Case], costs: Mapping[str, Cost], task: Task) -> lis
     return side_by_side(cases, costs, limit)
 
 
-def seconds_besides(metric: str, case: Case, rates: Rates) -> float:
-    """Of the metric's own work for a case, beyond calling it, at the rate of matrix products."""
-    module = plugins.load("metrics", metric)
-    return float(module.work(case)) / rates.gemm if hasattr(module, "work") else 0.0
+def computes(metric: str) -> bool:
+    """Whether the metric has work of its own, which it tells in float32 products."""
+    return hasattr(plugins.load("metrics", metric), "work")
+
+
+def seconds_besides(metric: str, case: Case, float32: Rates) -> float:
+    """Of the metric's own work for a case, beyond calling it."""
+    work = plugins.load("metrics", metric).work(case) if computes(metric) else 0
+    return float(work) / float32.gemm
 
 
 def _room(device: str, task: Task) -> tuple[Cap, dict[str, float]]:

@@ -18,12 +18,16 @@ from softbench.workload import backend_ran
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a plan goes by; rates: None where the cases' device is not here or runs nothing."""
+    """What a plan goes by; rates: None where the cases' device is not here or runs nothing.
+
+    float32: what the machine can in float32, where the cases' dtype is another.
+    """
 
     metrics: Sequence[str]
     budget: Mapping[str, float]
     seen: Seen
     rates: Rates | None
+    float32: Rates | None = None
 
 
 def plan_cases(cases: Sequence[Case], outlook: Outlook, enter: Enter) -> Iterator[dict[str, Any]]:
@@ -50,7 +54,8 @@ def _planned(case: Case, outlook: Outlook) -> dict[str, Any]:
     found = {"flops": cost.flops, "bytes": cost.bytes, "held_bytes": cost.held_bytes}
     if outlook.rates is None:
         return {"status": "run", "reason": None, **found}
-    besides = {name: seconds_besides(name, case, outlook.rates) for name in running}
+    float32 = outlook.float32 or outlook.rates
+    besides = {name: seconds_besides(name, case, float32) for name in running}
     refused = _refused(case, cost, besides, outlook.budget)
     skipped = bool(running) and len(refused) == len(running)
     return {

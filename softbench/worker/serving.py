@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from softbench.case import Case
@@ -11,7 +11,7 @@ from softbench.metrics._sentinel import Sentinel
 from softbench.protocol import Protocol
 from softbench.worker.budget import Cost, told
 from softbench.worker.doing import Doing
-from softbench.worker.measuring import Task, measure_block, runs
+from softbench.worker.measuring import Task, computes, measure_block, runs
 from softbench.worker.planning import Outlook, plan_cases
 from softbench.worker.rates import UNLIMITED, Rating
 
@@ -38,12 +38,10 @@ class Server:
 
     def _measure(self, cases: Sequence[Case], rest: dict[str, Any]) -> None:
         wanted = {name for names in rest["metrics"].values() for name in names}
-        needs_rates = any(runs(name) for name in wanted)
-        first = cases[0]
-        rates = self._rating.of(first.device, first.dtype) if needs_rates else UNLIMITED
-        task = Task(
-            cases=cases, protocol=self._protocol, rates=rates, sentinels=self._sentinels, **rest
-        )
+        needed = any(runs(name) for name in wanted)
+        rates = self._rates(cases[0], wanted) if needed else {"rates": UNLIMITED}
+        known = {"protocol": self._protocol, "sentinels": self._sentinels, **rates}
+        task = Task(cases=cases, **known, **rest)
         for measured in measure_block(task, self._doing.enter, self._predicted, self._doing.know):
             self._tell({"event": "measured", **measured})
 
@@ -51,8 +49,15 @@ class Server:
         self._tell({"event": "predicted", "case": case_id, "cost": told(cost)})
 
     def _plan(self, cases: Sequence[Case], rest: dict[str, Any], *, here: bool) -> None:
-        first = cases[0]
-        runs_here = here and first.device != "meta"
-        rates = self._rating.of(first.device, first.dtype) if runs_here else None
-        for planned in plan_cases(cases, Outlook(rates=rates, **rest), self._doing.enter):
+        timed = here and cases[0].device != "meta"
+        rates = self._rates(cases[0], rest["metrics"]) if timed else {"rates": None}
+        for planned in plan_cases(cases, Outlook(**rates, **rest), self._doing.enter):
             self._tell({"event": "planned", **planned})
+
+    def _rates(self, case: Case, metrics: Iterable[str]) -> dict[str, Any]:
+        """For the case's own dtype; for float32 too where a metric computes in it besides."""
+        computing = any(computes(name) for name in metrics)
+        return {
+            "rates": self._rating.of(case.device, case.dtype),
+            "float32": self._rating.of(case.device, "float32") if computing else None,
+        }

@@ -1,6 +1,10 @@
 """`softbench compare`: judged between runs of one machine and protocol, shown otherwise.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: another machine judged, another protocol judged, measured bytes taken for a count,
+counts refused elsewhere, code 0 in spite of a refusal, A and B exchanged, the first of two folders
+taken, records of two environments mixed, a library's CUDA held against a machine without device, a
+device's CUDA overlooked, counts among what chance may change, few calls never judged, cells of one
+side dropped.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A plan's rows, table and summary, of what a worker is made to say.
 
-Mutants seen red: a case without device told as running, the meta device timed, recorded cells told
-as left, a word among the columns, what does not vary shown, lines wider than a page, blocks in the
-order of the alphabet, an overrun kept quiet, what would be skipped counted as too large where it is
-too slow, units of thousands for bytes.
+Mutants seen red: a case without device told as running, the meta device timed, an estimate without
+the device, a word among the columns, what does not vary shown, lines wider than a page, blocks in
+the order of the alphabet, an overrun kept quiet, what would be skipped counted as too large where
+it is too slow, units of thousands for bytes.
 """
 
 from __future__ import annotations

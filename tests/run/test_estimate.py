@@ -3,7 +3,8 @@
 Mutants seen red: one worker for all repeats, rates in workers that only count, a first trace in
 every worker, predictions left out, refused cases counted, a metric's own work left out, the suite's
 budget without effect, warm-up without its cap, slow cases stopped as soon as quick ones, one
-stretch fewer for slow cases, reports drawn though none is asked for.
+stretch fewer for slow cases, reports drawn though none is asked for, the calls that a metric tells
+of ignored.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import pytest
 from softbench.protocol import Protocol
 from softbench.run.agenda import Item
 from softbench.run.estimate import (
-    CALLS_BESIDES,
     PROFILE_SECONDS,
     REPORTS_SECONDS,
     Estimate,
@@ -109,13 +109,18 @@ def test_a_clock_follows_its_protocol(call: float, seconds: float) -> None:
 
 
 def test_a_metric_costs_its_calls_and_its_own_work() -> None:
-    case = Expected(2.0, 0, {"latency": 0.0, "peak_memory": 0.0, "approximation_error": 7.0})
-    calls = CALLS_BESIDES * 2.0
-    assert seconds_of("latency", case, RULES, PACE) == calls + timed_seconds(2.0, RULES)
-    assert seconds_of("peak_memory", case, RULES, PACE) == calls + PROFILE_SECONDS
-    assert seconds_of("approximation_error", case, RULES, PACE) == calls + 7.0 + PROFILE_SECONDS
-    assert seconds_of("flops", case, RULES, PACE) == PACE.trace
-    assert seconds_of("inverse_residual", case, RULES, PACE) == 0.0
+    besides = {"latency": 0.0, "peak_memory": 0.0, "memory": 0.0, "approximation_error": 7.0}
+    case = Expected(2.0, 0, besides)
+    expected = {
+        "latency": 2.0 + timed_seconds(2.0, RULES) + PROFILE_SECONDS,
+        "peak_memory": 2 * 2.0 + PROFILE_SECONDS,
+        "memory": 4 * 2.0 + PROFILE_SECONDS,  # it says how often it calls a case
+        "approximation_error": 2 * 2.0 + 7.0 + PROFILE_SECONDS,
+        "flops": PACE.trace,
+        "inverse_residual": 0.0,  # it would be refused
+    }
+    found = {metric: seconds_of(metric, case, RULES, PACE) for metric in expected}
+    assert found == pytest.approx(expected)
 
 
 def test_inputs_are_drawn() -> None:

@@ -2,7 +2,7 @@
 
 Mutants seen red: a folder made, what is recorded told as left to do, times of what was measured
 ignored, a device that is not here refused, time told for it, lengths that are only predicted told
-as running, a run that measures at them.
+as running, a run that measures at them, a count whose meta twin forgets the case's device.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The ratio of two measurements: Welch's interval by hand and by coverage, counts exactly.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: equal variances assumed, a normal quantile, counts compared as floats, one process
+trusted, own and other exchanged.
 """
 
 from __future__ import annotations

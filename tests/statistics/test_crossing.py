@@ -1,6 +1,9 @@
 """Where two curves cross: known crossings found, censored at the measured lengths, covered.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: straight lines between lengths, the direction ignored, an end beyond the lengths
+closed, the first crossing for the last, a loss at the end overlooked, a change of lead not said, a
+normal quantile, half of the variance, single processes trusted, two processes of few calls trusted,
+equal counts a win.
 """
 
 from __future__ import annotations

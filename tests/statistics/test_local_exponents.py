@@ -1,6 +1,7 @@
 """The slope from length to length.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: a normal quantile, the step in N instead of log N, a single process taken for
+certain.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Who is on the front, who is dominated beyond doubt, and how probable that is.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: no correction for several options, better in one quantity enough, equal counts
+hindering, equal counts proving, a worse count overlooked, the direction ignored, of intervals and
+of centres, no interval needed, ties counted as dominated, other draws every time.
 """
 
 from __future__ import annotations

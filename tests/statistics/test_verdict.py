@@ -1,6 +1,7 @@
 """Linear, quadratic, or nothing at all: the verdict speaks only where it must be right.
 
-Mutants seen red: see the end of this docstring.
+Mutants seen red: the shortest length never left out, a centre in the band enough, a band of 0.3,
+four lengths enough, the misfit not said, no floor in the law.
 """
 
 from __future__ import annotations

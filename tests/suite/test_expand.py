@@ -2,7 +2,7 @@
 
 Mutants seen red: variants multiplied with one another, level defaults ignored, `auto` taken as
 float32 on CUDA, cases in the order of the file, doubles kept, `zip` taken as a product, "*" taking
-in the mechanisms named beside it, lengths that are predicted left out, run, or without the axes.
+in the mechanisms named beside it, lengths that are predicted left out or run.
 """
 
 import itertools

@@ -80,10 +80,10 @@ def test_the_guard_has_none_of_the_workers_pipes() -> None:
     worker = start("time.sleep(600)")
     child = child_of(worker)
     (guard,) = (one.pid for one in psutil.Process(worker.pid).children() if one.pid != child)
-    ends_at = time.monotonic() + 10
-    while os.listdir(f"/proc/{guard}/fd") and time.monotonic() < ends_at:
+    opened, ends_at = Path(f"/proc/{guard}/fd"), time.monotonic() + 10
+    while list(opened.iterdir()) and time.monotonic() < ends_at:
         time.sleep(0.01)
-    assert not os.listdir(f"/proc/{guard}/fd")
+    assert list(opened.iterdir()) == []
     worker.kill()
     worker.communicate(timeout=10)
     assert ends(child)

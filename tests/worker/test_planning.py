@@ -2,7 +2,7 @@
 
 Mutants seen red: a backend that is not here told as running, a case refused for one metric told as
 skipped, refused metrics told as running, time told without rates, an error that ends the plan, the
-inputs' bytes left out of what must fit.
+inputs' bytes left out of what must fit, a metric's own work told by the rates of the cases' dtype.
 """
 
 from __future__ import annotations
@@ -88,6 +88,15 @@ def test_what_does_not_fit_is_skipped_with_its_reason(monkeypatch: pytest.Monkey
         assert found["fits"] is fits
         assert found["status"] == ("run" if fits else "skipped")
         assert ("more than" in (found["reason"] or "")) is not fits
+
+
+def test_what_a_metric_computes_itself_goes_by_float32() -> None:
+    slow, fast = (
+        planned(make(), float32=Rates(gemm, 1e9, 1e9))["besides"]["approximation_error"]
+        for gemm in (1e8, 1e9)
+    )
+    assert slow == pytest.approx(10 * fast)
+    assert planned(make())["besides"]["approximation_error"] == fast  # float32 themselves
 
 
 def test_a_metric_that_is_refused_alone_leaves_the_case_to_run() -> None:

@@ -9,6 +9,7 @@ device measured.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +23,10 @@ from softbench.metrics._roofline import Rates
 from softbench.protocol import Protocol
 from softbench.worker import rates as room
 from softbench.worker.budget import Cost, predict, told
+from softbench.worker.doing import Doing
 from softbench.worker.measuring import Task, measure_block
 from softbench.worker.rates import UNLIMITED, Rating
+from softbench.worker.serving import Server
 
 RATES = Rates(gemm=1e11, stream=1e10, exponential=1e9)
 BUDGET = {"case_seconds": 20.0, "suite_seconds": 600.0, "memory_fraction": 0.7}
@@ -121,6 +124,27 @@ def test_rates_are_measured_once_a_device_and_dtype_and_told(
         ("rates", "bfloat16"),
     ]
     assert events[0]["rates"] == {"gemm": 1e11, "stream": 1e10, "exponential": 1e9}
+
+
+@pytest.mark.parametrize(("metric", "times"), [("parameters", 0), ("peak_memory", 1)])
+def test_rates_are_measured_where_something_runs(
+    measured: list[tuple[str, str]], metric: str, times: int, tmp_path: Path
+) -> None:
+    events: list[dict[str, Any]] = []
+    (tmp_path / "doing").touch()
+    server = Server(QUICK, Doing(tmp_path / "doing"), events.append)
+    task = {
+        "cases": [case.model_dump(mode="json") for case in CASES],
+        "metrics": {case.id: [metric] for case in CASES},
+        "repeat": 0, "budget": BUDGET, "seen": {}, "costs": {},
+    }  # fmt: skip
+    for _ in range(2):
+        server.serve(task)
+    assert measured == [("cpu", "float32")] * times
+    kinds = [event["event"] for event in events]
+    assert kinds.count("done") == 2
+    assert kinds.count("measured") == 6
+    assert kinds.count("predicted") == 6 * times
 
 
 def test_on_meta_nothing_takes_time(measured: list[tuple[str, str]]) -> None:

@@ -2,7 +2,7 @@
 
 Broken on purpose, each of these turned a test here red: a quantity left out passed over in silence,
 an Unsupported among the values written as ok, a metric's own work not counted, counted for metrics
-that say nothing of it, the machine's rate left out.
+that say nothing of it, the machine's rate left out, the rate of another dtype than float32 taken.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ def make(seq_len: int = 16) -> Case:
     )  # fmt: skip
 
 
-def asked(case: Case, metric: str, gemm: float) -> list[dict[str, Any]]:
+def asked(
+    case: Case, metric: str, gemm: float, float32: Rates | None = None
+) -> list[dict[str, Any]]:
     task = Task(
         cases=[case], metrics={case.id: [metric]}, repeat=0, budget=BUDGET, seen={},
-        rates=Rates(gemm, math.inf, math.inf), protocol=Protocol(),
+        rates=Rates(gemm, math.inf, math.inf), protocol=Protocol(), float32=float32,
     )  # fmt: skip
     return list(measure_block(task, lambda case, metric: None))
 
@@ -91,6 +93,12 @@ def test_what_a_metric_computes_itself_is_in_the_budget(
 def test_a_count_is_never_refused(answers: Any) -> None:
     both = {"one": Measurement([1.0]), "two": Measurement([2.0])}
     assert answers(measure=lambda *_: both)["one"]["status"] == "ok"
+
+
+def test_what_a_metric_computes_itself_is_told_in_float32() -> None:
+    slow = Rates(1e4, math.inf, math.inf)
+    found = asked(make(), "approximation_error", gemm=1e11, float32=slow)
+    assert {answer["status"] for answer in found} == {"skipped"}
 
 
 def test_a_reference_of_fifty_thousand_tokens_is_skipped() -> None:
