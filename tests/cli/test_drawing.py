@@ -14,7 +14,7 @@ import pytest
 from softbench.cli import folder as results
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
-from synthetic_records import case, record  # noqa: E402
+from synthetic_records import case, record
 
 
 @pytest.fixture
