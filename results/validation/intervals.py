@@ -301,7 +301,7 @@ the bound the t quantile is too cautious."""
 CROSSING = """Two linear costs draw apart so slowly that most of their crossings are censored, and
 the set of lengths that cannot be told from a crossing has gaps; its hull is reported and covers
 more than promised."""
-VERDICTS = """500 simulations a row, 1,000 of the last law, which grows by a factor of 1.02 from the
+VERDICTS = """500 simulations a row, 1,000 of the last law, which grows by a factor of 1.04 from the
 shortest length to the next: quadratic or undetermined are right. N log N is neither linear nor
 quadratic: undetermined is what it should be called."""
 

@@ -142,8 +142,8 @@ def export(
 
 @app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(help="A results folder, or one above it.")],
-    b: Annotated[Path, typer.Argument(help="Another.")],
+    a: Annotated[Path, typer.Argument(metavar="A", help="A results folder, or one above it.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
     as_json: AsJson = False,
 ) -> None:
     """Set two results folders side by side.

@@ -43,6 +43,13 @@ class Cells:
         shares: Array = self.weights / self.weights.sum()
         return shares
 
+    @cached_property
+    def everywhere(self) -> Ridge:
+        """The whole ridge, with depths to within half a step of a lattice."""
+        import numpy as np
+
+        return _on_lattice(self, np.linspace(0.0, STEEPEST, 41))
+
     def centred(self, values: Array) -> Array:
         """`values` less their weighted mean along the last axis."""
         centred: Array = values - (values @ self.shares)[..., None]
@@ -107,18 +114,11 @@ def ridge(cells: Cells, exponents: Array) -> Ridge:
     return Ridge(exponents, depths, misfits)
 
 
-def coarse(cells: Cells) -> Ridge:
-    """The whole ridge, with depths to within half a step of a lattice."""
-    import numpy as np
-
-    return _on_lattice(cells, np.linspace(0.0, STEEPEST, 41))
-
-
 def best(cells: Cells) -> Best:
     """The best curve: with a floor, or without where that is better."""
     import numpy as np
 
-    everywhere = coarse(cells)
+    everywhere = cells.everywhere
     within = everywhere.misfits.argsort()[:STARTS]
     without = misfit(cells, everywhere.exponents, 0 * everywhere.depths).argmin()
     exponents = everywhere.exponents[[*within, without]]

@@ -19,7 +19,6 @@ from softbench.statistics._curve import (
     TINY,
     Best,
     Cells,
-    coarse,
     first,
     growth,
     misfit,
@@ -66,7 +65,7 @@ def exponents(cells: Cells, best: Best, limit: float, guess: tuple[float, float]
     """
     import numpy as np
 
-    everywhere = coarse(cells)
+    everywhere = cells.everywhere
     allowed = everywhere.exponents[everywhere.misfits <= best.misfit + limit]
     low, high = min([guess[0], *allowed]), max([guess[1], *allowed])
     for _ in range(ZOOMS):
