@@ -204,7 +204,7 @@ def test_a_slow_case_reaches_three_stretches_where_it_can_afford_them(
 
 
 def test_cases_can_run_in_between_and_detail_says_how_it_was_taken() -> None:
-    yields, found = drain(latency.measure(standing_in(sleeping(1e-3)[1], X), QUICK))
+    yields, found = drain(latency.measure(standing_in(sleeping(1e-5)[1], X), QUICK))
     detail = found["latency"].detail
     assert yields == detail["warmup_stretches"] + len(found["latency"].values) - 1
     assert detail["clock"] == "host, hot caches"

@@ -34,14 +34,15 @@ def test_what_goes_beyond_fails_and_says_what_was_left() -> None:
     kept = []
 
     def take() -> None:
-        kept.append(torch.empty(16 * MIB, dtype=torch.int8))
+        # Above 32 MiB the C library asks the system anew, whatever it still holds.
+        kept.append(torch.empty(40 * MIB, dtype=torch.int8))
         kept.append(torch.empty(128 * MIB, dtype=torch.int8))
 
-    with pytest.raises(RuntimeError, match="DefaultCPUAllocator") as failed, Cap("cpu", 64 * MIB):
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator") as failed, Cap("cpu", 96 * MIB):
         take()
     told = failed.value.__dict__["detail"]
-    assert told["cap"] == 64 * MIB
-    assert 40 * MIB < told["free"] <= 48 * MIB
+    assert told["cap"] == 96 * MIB
+    assert 40 * MIB < told["free"] <= 56 * MIB
     assert shortage.asked_bytes(failed.value) == 128 * MIB
     assert limits() == before
 
