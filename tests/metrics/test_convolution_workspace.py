@@ -71,8 +71,10 @@ def predicted(dtype: str, **sizes: Any) -> int:
 
 
 def measured(dtype: str, **sizes: Any) -> int | float:
+    """The lower of two readings: what a library sets up once and for all is in the first alone."""
     workload = convolution("cpu", dtype, **sizes)
-    return peak_memory.measure(workload, Protocol())["peak_memory"].values[0]
+    readings = [peak_memory.measure(workload, Protocol())["peak_memory"] for _ in range(2)]
+    return min(reading.values[0] for reading in readings)
 
 
 @pytest.mark.parametrize("backward", [False, True])

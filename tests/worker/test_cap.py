@@ -18,7 +18,7 @@ import torch
 from softbench.worker import shortage
 from softbench.worker.cap import Cap
 
-MIB = 2**20
+PART = 2**24  # large: many of them are more than the C library keeps from earlier tests
 linux = pytest.mark.skipif(sys.platform != "linux", reason="no such limit elsewhere")
 
 
@@ -34,39 +34,38 @@ def test_what_goes_beyond_fails_and_says_what_was_left() -> None:
     kept = []
 
     def take() -> None:
-        # Above 32 MiB the C library asks the system anew, whatever it still holds.
-        kept.append(torch.empty(40 * MIB, dtype=torch.int8))
-        kept.append(torch.empty(128 * MIB, dtype=torch.int8))
+        kept.append(torch.empty(40 * PART, dtype=torch.int8))
+        kept.append(torch.empty(128 * PART, dtype=torch.int8))
 
-    with pytest.raises(RuntimeError, match="DefaultCPUAllocator") as failed, Cap("cpu", 96 * MIB):
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator") as failed, Cap("cpu", 96 * PART):
         take()
     told = failed.value.__dict__["detail"]
-    assert told["cap"] == 96 * MIB
-    assert 40 * MIB < told["free"] <= 56 * MIB
-    assert shortage.asked_bytes(failed.value) == 128 * MIB
+    assert told["cap"] == 96 * PART
+    assert 40 * PART < told["free"] <= 56 * PART
+    assert shortage.asked_bytes(failed.value) == 128 * PART
     assert limits() == before
 
 
 @linux
 def test_what_stays_below_is_left_alone_and_afterwards_all_is() -> None:
     before = limits()
-    with Cap("cpu", 64 * MIB):
+    with Cap("cpu", 64 * PART):
         assert limits()[0] != before[0]
-        torch.empty(32 * MIB, dtype=torch.int8)
+        torch.empty(32 * PART, dtype=torch.int8)
     assert limits() == before
-    torch.empty(256 * MIB, dtype=torch.int8)
+    torch.empty(256 * PART, dtype=torch.int8)
 
 
 @linux
 def test_turns_have_one_ceiling_together() -> None:
-    cap, kept = Cap("cpu", 64 * MIB), []
+    cap, kept = Cap("cpu", 64 * PART), []
     with cap:
-        kept.append(torch.empty(48 * MIB, dtype=torch.int8))
+        kept.append(torch.empty(48 * PART, dtype=torch.int8))
     with pytest.raises(RuntimeError, match="allocate"), cap:
-        kept.append(torch.empty(48 * MIB, dtype=torch.int8))
+        kept.append(torch.empty(48 * PART, dtype=torch.int8))
     kept.clear()
     with cap:
-        kept.append(torch.empty(48 * MIB, dtype=torch.int8))
+        kept.append(torch.empty(48 * PART, dtype=torch.int8))
 
 
 @linux
@@ -84,7 +83,7 @@ def test_a_lower_limit_of_the_system_stays() -> None:
 
 
 def test_an_error_of_another_kind_is_left_as_it_is() -> None:
-    with pytest.raises(ValueError, match="five") as failed, Cap("cpu", 64 * MIB):
+    with pytest.raises(ValueError, match="five") as failed, Cap("cpu", 64 * PART):
         raise ValueError("five")
     assert not vars(failed.value)
 
