@@ -112,7 +112,7 @@ def test_gradients_do_not_add_up() -> None:
     generator = latency.measure(timed, several)
     for _ in range(2):
         next(generator)
-    assert len(seen) > 3
+    assert len(seen) > 2
     assert all(seen)
 
 

@@ -89,7 +89,7 @@ def test_an_interrupted_run_ends_with_130_and_goes_on(bench: Bench, sent: signal
     wait_until(lambda: lines(bench) > 2)
     workers = command.workers()
     command.kill(sent)
-    assert command.wait() == 130
+    assert command.wait() == 130, command.err
     assert command.err.endswith("the same command goes on where this one stopped\n")
     assert workers
     wait_until(lambda: gone(workers), seconds=5)
