@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +12,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+# Before torch is imported, and for every process a test starts: on two threads MKL's LU may never
+# return, and a busy machine makes two threads slower than one.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+
+torch.set_num_threads(1)
 
 Golden = Callable[[str, str], dict[str, Tensor]]
 ShapeChecker = Callable[[], AbstractContextManager[list[str]]]

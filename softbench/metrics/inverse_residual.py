@@ -18,6 +18,8 @@ which returns R and X, [B, H, M, M] each; R as it is inverted, ridge included.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 import torch
@@ -57,10 +59,22 @@ def measure(workload: Workload, protocol: Protocol) -> Found:
     refuse_non_finite("the landmark matrix", r_BHMM)
     refuse_non_finite("its inverse", x_BHMM)
     r_BHMM, x_BHMM = r_BHMM.double(), x_BHMM.double()
-    conditions_BH = torch.linalg.cond(r_BHMM)
-    detail = {"condition_numbers": conditions_BH.flatten().tolist()}
-    residual = _relative(r_BHMM @ x_BHMM @ r_BHMM - r_BHMM, r_BHMM, detail)
-    return {"inverse_residual": residual, "inverse_error": _error(r_BHMM, x_BHMM, detail)}
+    with _one_thread():
+        conditions_BH = torch.linalg.cond(r_BHMM)
+        detail = {"condition_numbers": conditions_BH.flatten().tolist()}
+        residual = _relative(r_BHMM @ x_BHMM @ r_BHMM - r_BHMM, r_BHMM, detail)
+        return {"inverse_residual": residual, "inverse_error": _error(r_BHMM, x_BHMM, detail)}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """On two threads the LU of MKL (torch 2.11) may spin for ever from 196 rows on."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _inversion(mechanism: ModuleType, workload: Workload) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,6 @@ of the weight alone taken for one of the input.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,15 +33,6 @@ SMALL = {"image": (2, 64, 28, 28), "filters": (64, 64, 2, 2), "stride": 2, "last
 PLAIN = {"image": (8, 32, 28, 28), "filters": (32, 32, 2, 2), "stride": 2}
 EVERY = (DEPTH_WISE, WIDE, LANDMARKS, SMALL, PLAIN)
 USUAL = {"stride": 1, "padding": 0, "groups": 1}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As in a worker; some convolutions take scratch for each thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def convolution(

@@ -2,11 +2,15 @@
 
 Broken on purpose, each of these turned a test here red: the residual of X R X, the ridge left out
 of the reference, one value for all matrices, the reference in float32, NaN let through, a singular
-matrix compared with its own round-off.
+matrix compared with its own round-off, more than one thread.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -183,3 +187,21 @@ def test_work_is_cubic_in_the_rank() -> None:
     assert inverse_residual.work(large) == 64 * inverse_residual.work(small)
     assert inverse_residual.work(make("softmax")) == 0
     assert nystromformer.RANK == "num_landmarks"
+
+
+def test_two_threads_come_back() -> None:
+    """MKL's LU, asked for two matrices of 196 rows on two threads, need not."""
+    program = "import torch, test_inverse_residual as t; torch.set_num_threads(2); t.smooth_twice()"
+    folders = (Path(__file__).parent, Path(__file__).parents[2])
+    path = os.pathsep.join(map(str, (*folders, *sys.path)))
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=100,
+        env={**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": path},
+    )  # fmt: skip
+
+
+def smooth_twice() -> None:
+    """Two matrices of 196 rows; the threads are afterwards as they were."""
+    two = Shape(num_heads=2, seq_len=784, head_dim=8)
+    measured(smooth(196).model_copy(update={"shape": two}))
+    assert torch.get_num_threads() == 2
