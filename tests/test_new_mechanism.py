@@ -63,6 +63,7 @@ def installed(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, lis
     return tmp_path / "copy", []
 
 
+@pytest.mark.slow
 def test_one_file_is_listed_checked_run_and_plotted(
     installed: tuple[Path, list[str]], tmp_path: Path
 ) -> None:

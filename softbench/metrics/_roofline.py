@@ -11,7 +11,7 @@ cache between two calls can be faster than this.
 exponential: e^x over a buffer that stays in the L2, in the case's dtype.
 A rate is of the machine and not of its load. So a timed call takes about a millisecond on a CPU,
 less than the turn that a scheduler gives a process among others, and the rate is that of the median
-of the fast quartile: the best would be luck, and the median of all what neighbours leave over.
+of the fast half: the best would be luck, and the median of all what neighbours leave over.
 The CUDA path has not run on a GPU yet.
 """
 
@@ -132,12 +132,12 @@ def last_level_cache(caches: Path = CACHES) -> int:
 
 
 def fast_seconds(call: Callable[[], object], device: str, budget: float) -> float:
-    """Seconds of one call after a warm one: the median of the fast quartile within `budget`."""
+    """Seconds of one call after a warm one: the median of the fast half within `budget`."""
     _seconds(call, device)
     times: list[float] = []
     while len(times) < FEWEST or sum(times) < budget:
         times.append(_seconds(call, device))
-    return median(sorted(times)[: max(1, len(times) // 4)])
+    return median(sorted(times)[: max(1, len(times) // 2)])
 
 
 def _seconds(call: Callable[[], object], device: str) -> float:
