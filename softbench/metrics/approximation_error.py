@@ -21,6 +21,7 @@ from collections.abc import Generator
 from functools import partial
 from types import ModuleType
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -92,19 +93,28 @@ def _distance(
 ) -> Generator[None, None, tuple[float, float]]:
     """Relative Frobenius and relative maximum distance of `out` from the reference `rows`."""
     q_BHND, k_BHND, v_BHND = heads
-    parts = []
+    squares = np.zeros(2)
+    largest = np.zeros(2)
     for block in _rows.row_blocks(tuple(q_BHND.shape)):
         wanted_BHTD = rows(q_BHND[:, :, block], k_BHND, v_BHND)
-        parts.append(_sizes(out_BHND[:, :, block].double() - wanted_BHTD, wanted_BHTD))
+        of_block = _sizes(out_BHND[:, :, block].double() - wanted_BHTD, wanted_BHTD)
+        squares += of_block[0]
+        largest = np.maximum(largest, of_block[1])
         yield
-    squares, largest = torch.stack(parts).unbind(1)
-    error, size = squares.sum(0).sqrt().tolist()
-    most, reference = largest.amax(0).tolist()
+    error, size = np.sqrt(squares).tolist()
+    most, reference = largest.tolist()
     return error / size, most / reference
 
 
-def _sizes(difference_BHTD: Tensor, wanted_BHTD: Tensor) -> Tensor:
-    """[2, 2]: sum of squares and largest size, of the difference and of what was wanted."""
+def _sizes(difference_BHTD: Tensor, wanted_BHTD: Tensor) -> list[list[float]]:
+    """Sum of squares and largest size, each of the difference and of what was wanted.
+
+    As numbers: a small tensor kept from block to block would lie in the hole that a block leaves,
+    and with many cases taking turns malloc would find no hole for the next block.
+    """
     both = (difference_BHTD, wanted_BHTD)
     squares = torch.stack([tensor.square().sum() for tensor in both])
-    return torch.stack([squares, torch.stack([tensor.abs().amax() for tensor in both])])
+    numbers: list[list[float]] = torch.stack(
+        [squares, torch.stack([tensor.abs().amax() for tensor in both])]
+    ).tolist()
+    return numbers

@@ -1,4 +1,4 @@
-"""The folder that one driver holds: lines appended whole or not at all, damaged ones set aside."""
+"""The folder that one driver holds: lines appended in one write, damaged ones set aside."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def repair(folder: Path) -> int:
 def _append(path: Path, content: bytes) -> None:
     """All of `content` at the file's end, or the file as it was and RecordsError.
 
-    One write where the disk takes it in one, so that a kill leaves either all of it or nothing.
+    One write where the disk takes it in one. A kill in the midst of that may leave the beginning of
+    a line, a whole number of pages: `read` refuses such a line and `repair` sets it aside.
     """
     try:
         with path.open("ab", buffering=0) as file:

@@ -90,6 +90,7 @@ class Run:
         """One block, by as many workers as it takes."""
         patience = asking.patience(item.todo, self._cases, self._suite)
         left = {id: list(names) for id, names in item.todo.items()}
+        forgiven = False
         while any(left.values()):
             self._crew.ready()
             try:
@@ -97,7 +98,11 @@ class Run:
                     yield self._heard(event or {}, left, item.repeat)
                 return
             except WorkerLost as lost:
-                yield from self._give_up(lost, left, item.repeat)
+                # Before any case, while it measures the machine say, a worker dies of itself once.
+                if forgiven or lost.doing.get("case") in _lacking(left):
+                    yield from self._give_up(lost, left, item.repeat)
+                else:
+                    forgiven = True
                 self._crew.dismiss()
 
     def _task(self, left: Todo, repeat: int) -> dict[str, Any]:
@@ -115,8 +120,11 @@ class Run:
         return self._progress(None)
 
     def _give_up(self, lost: WorkerLost, left: Todo, repeat: int) -> Iterator[Progress]:
-        """The case that lost its worker gets the failure, for every metric it still lacked."""
-        lacking = [id for id, names in left.items() if names]
+        """The case that lost its worker gets the failure, for every metric it still lacked.
+
+        The first that is left gets it where the worker was in none of them.
+        """
+        lacking = _lacking(left)
         named = lost.doing.get("case")
         case_id = named if named in lacking else lacking[0]
         known = lost.known if case_id == named else {}
@@ -178,6 +186,11 @@ class Run:
             seconds_left=self._agenda.seconds_left(),
             record=record,
         )
+
+
+def _lacking(left: Todo) -> list[str]:
+    """The cases of which something is still to be measured."""
+    return [id for id, names in left.items() if names]
 
 
 def _quantities(metric: str) -> dict[str, tuple[str, str]]:

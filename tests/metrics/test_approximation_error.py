@@ -3,11 +3,12 @@
 Broken on purpose, each of these turned a test here red: the reference in float32, the case's output
 with its convolution, keys drawn anew where they are shared, the scale left out of softmax, blocks
 that skip their last row, the maximum not divided, errors of blocks averaged, NaN let through,
-`exact` asked for at layer level, work that grows with N.
+`exact` asked for at layer level, work that grows with N, a tensor kept from every block.
 """
 
 from __future__ import annotations
 
+import gc
 from types import ModuleType
 from typing import Any
 
@@ -167,3 +168,15 @@ def test_every_mechanism_gives_every_quantity_something() -> None:
         assert set(found) == set(NAMES)
         module: ModuleType = plugins.load("attention", name)
         assert isinstance(found["approximation_error"], Measurement) is hasattr(module, "exact")
+
+
+def test_no_tensor_is_left_by_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would lie where the block lay, and the next block of another case would not fit there."""
+    monkeypatch.setattr(_rows, "BLOCK_BYTES", 1)
+    measuring = approximation_error.measure(build(make("softmax", shape=SHAPE)), Protocol())
+    alive = []
+    for _ in range(6):
+        next(measuring)
+        gc.collect()
+        alive.append(sum(isinstance(one, Tensor) for one in gc.get_objects()))
+    assert alive[2] == alive[5]

@@ -2,7 +2,8 @@
 
 Mutants seen red: the rest given up after a lost worker, a worker hired after the last case, a
 worker hired for what is skipped, costs forgotten, costs of other cases sent along, rates of the
-last worker alone, rates of other dtypes dropped.
+last worker alone, rates of other dtypes dropped, a death before any case laid at one's door or
+forgiven for ever.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class StandIn:
         self, deadly: set[str], tasks: list[dict[str, Any]], gemm: float, *, starts: bool
     ) -> None:
         self._deadly, self._tasks, self._gemm, self._starts = deadly, tasks, gemm, starts
+        self.early = False  # it dies before its first case
         self._answers: list[dict[str, Any]] = []
         self._doing: dict[str, Any] = {}
 
@@ -62,6 +64,8 @@ class StandIn:
         self._answers.append({"event": "done"})
 
     def receive(self, timeout: float) -> dict[str, Any] | None:
+        if self.early and len(self._answers) > 1:
+            raise DiedError("it died early")
         if not self._answers or self._answers[0].get("case") in self._deadly:
             self._doing = {"count": 1, "metric": "parameters"}
             if self._answers:
@@ -83,13 +87,16 @@ class Executor:
         self.started = 0
         self.deadly: set[str] = set()
         self.starts = True
+        self.early = 0  # how many of the workers die before any case
         self.tasks: list[dict[str, Any]] = []
         self.gemm = [5.0]  # of each worker, the last for all that follow
 
     def start(self, threads: int) -> StandIn:
         self.started += 1
         gemm = self.gemm.pop(0) if len(self.gemm) > 1 else self.gemm[0]
-        return StandIn(self.deadly, self.tasks, gemm, starts=self.starts)
+        worker = StandIn(self.deadly, self.tasks, gemm, starts=self.starts)
+        worker.early = self.started <= self.early
+        return worker
 
 
 @pytest.fixture
@@ -148,6 +155,15 @@ def test_a_lost_worker_is_replaced_for_the_next_block(executor: Executor, tmp_pa
     executor.deadly.add(expand(suite(), "cpu")[0].id)
     assert run(executor, suite(), tmp_path)[1] == {"ok": 1, "error": 1}
     assert executor.started == 2
+
+
+@pytest.mark.parametrize(("early", "statuses"), [(1, {"ok": 2}), (2, {"ok": 1, "error": 1})])
+def test_a_death_before_any_case_is_forgiven_once(
+    executor: Executor, tmp_path: Path, early: int, statuses: dict[str, int]
+) -> None:
+    executor.early = early
+    assert run(executor, suite(), tmp_path)[1] == statuses
+    assert executor.started == early + 1
 
 
 def test_a_worker_that_cannot_start_ends_the_run(executor: Executor, tmp_path: Path) -> None:
