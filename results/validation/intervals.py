@@ -1,6 +1,7 @@
 """How often printed intervals hold the truth, and how often a verdict is wrong: simulations.
 
-Run as `python results/validation/intervals.py`; writes intervals.md beside itself in a few minutes.
+Run as `python results/validation/intervals.py`; writes intervals.md beside itself in some minutes
+and ends with 1 where a figure lies outside the limits of its table, which stand under its title.
 Every number comes from the functions that reports use. Noise is log-normal and independent between
 processes, its sd that of one process's median; the lengths are those of suites/seq_len.yaml. The
 launch floor is as large as what grows at the shortest length, unless a table says otherwise.
@@ -10,7 +11,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from textwrap import wrap
@@ -19,6 +21,8 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
+from softbench.statistics import _scatter
+from softbench.statistics._parted import Parted, _unparted
 from softbench.statistics._scatter import Scatter
 from softbench.statistics.comparison import ratio
 from softbench.statistics.crossing import crossing
@@ -29,6 +33,7 @@ from softbench.statistics.verdict import Kind, verdict
 
 Array = NDArray[np.float64]
 Draw = np.random.Generator
+Rule = Callable[[Mapping[str, str]], bool]
 LENGTHS = np.array([196, 400, 784, 1600, 3136, 6400, 12544, 25600, 50176])
 DOUBLING = 2 ** np.arange(8, 14)  # 256 to 8192
 PROCESSES = (3, 5, 10)
@@ -38,6 +43,14 @@ KINDS: tuple[Kind, ...] = ("linear", "quadratic", "undetermined")
 TIMES = 2000
 FEWER = 1000
 FEWEST = 500
+SHARED = ((0.05, 0.05), (0.05, 0.02), (0.1, 0.02))  # sd of what is common, and of each length
+INSIDE = (196, 3136, 50176)  # where the curve is looked at
+RIGHT = {
+    "linear": ("Linear",),
+    "quadratic": ("Quadratic",),
+    "N log N": (),
+    "0.5 + 1e-7 N², N = 256 to 8192": ("Quadratic",),
+}
 
 
 def grown(exponent: float, floor: float = 1.0) -> Array:
@@ -49,12 +62,71 @@ def grown(exponent: float, floor: float = 1.0) -> Array:
 LAWS = {"linear": (1.0, grown(1.0)), "quadratic": (2.0, grown(2.0))}
 
 
-def measured(truth: Array, count: int, noise: float | Array, draw: Draw) -> list[list[float]]:
-    """One median a process at every length."""
+@dataclass(frozen=True)
+class Limits:
+    """What every row of a table must keep, in words and as a test of the row by its headings."""
+
+    words: str
+    kept: Rule
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its title, its limits and a remark."""
+
+    title: str
+    heading: str
+    rows: Sequence[Sequence[str]]
+    limits: Limits
+    note: str
+
+    @property
+    def outside(self) -> list[str]:
+        """The rows that do not keep the limits."""
+        names = self.heading.split(" | ")
+        broken = [
+            row for row in self.rows if not self.limits.kept(dict(zip(names, row, strict=True)))
+        ]
+        return [f"{self.title}: {' | '.join(row)}" for row in broken]
+
+    @property
+    def text(self) -> str:
+        """As Markdown."""
+        rule = "|".join(["---:"] * len(self.heading.split(" | ")))
+        body = "\n".join(f"| {' | '.join(row)} |" for row in self.rows)
+        remark = "\n".join(wrap(f"Limits: {self.limits.words} {self.note}".strip(), 100))
+        return f"## {self.title}\n\n{remark}\n\n| {self.heading} |\n|{rule}|\n{body}\n"
+
+
+def table(
+    title: str, heading: str, rows: Iterator[list[str]], limits: Limits, note: str = ""
+) -> Table:
+    """A table, simulated."""
+    print(title, file=sys.stderr)
+    return Table(title, heading, list(rows), limits, note)
+
+
+def between(low: float, high: float, *columns: str) -> Limits:
+    """All of these columns within the two."""
+    words = f"{low:g} to {high:g} % ({', '.join(columns)})."
+    return Limits(words, lambda row: all(low <= float(row[name]) <= high for name in columns))
+
+
+def seldom(row: Mapping[str, str]) -> bool:
+    """Whether a law is called what it is not at most once in twenty times."""
+    wrong = [name for name in ("Linear", "Quadratic") if name not in RIGHT[row["Truth"]]]
+    return sum(float(row[name]) for name in wrong) <= 5
+
+
+def measured(
+    truth: Array, count: int, noise: float | Array, draw: Draw, common: float = 0.0
+) -> list[list[float]]:
+    """One median a process at every length; common: the sd of what moves all lengths of one."""
     spread = np.broadcast_to(noise, truth.shape)[:, None]
-    found: list[list[float]] = (
-        truth[:, None] * np.exp(spread * draw.standard_normal((len(truth), count)))
-    ).tolist()
+    logs = spread * draw.standard_normal((len(truth), count))
+    if common:
+        logs = logs + common * draw.standard_normal(count)
+    found: list[list[float]] = (truth[:, None] * np.exp(logs)).tolist()
     return found
 
 
@@ -138,7 +210,7 @@ def uneven(draw: Draw) -> Iterator[list[str]]:
 
 def _pooled(scatter: Scatter, _: Array) -> tuple[float, float]:
     """One variance for all lengths: what softbench does not do."""
-    return scatter.pooled, scatter.freedom
+    return scatter.parted.pooled, scatter.parted.freedom
 
 
 def ribbons(draw: Draw) -> Iterator[list[str]]:
@@ -152,32 +224,76 @@ def ribbons(draw: Draw) -> Iterator[list[str]]:
             yield [name, str(count), *(share(hit, FEWER) for hit in hits)]
 
 
-def crossings(draw: Draw) -> Iterator[list[str]]:
-    """Coverage of the crossing of a linear with a quadratic cost, and of two linear ones."""
-    for name, power in (("linear and quadratic", 2.0), ("two linear", 1.0)):
-        for count, noise in SETTINGS:
-            hits, censored, widths = 0, 0, []
-            for _ in range(TIMES if power > 1 else FEWEST):
-                at = float(np.exp(draw.uniform(np.log(784), np.log(12544))))
-                found = crossing(_pairs(at, power, count, noise, draw), "lower")
+def shared(draw: Draw) -> Iterator[list[str]]:
+    """Coverage where a process moves all its lengths alike; also of lengths held independent."""
+    for common, alone in SHARED:
+        for count in PROCESSES:
+            sample = partial(measured, LAWS["linear"][1], count, alone, draw, common)
+            told = _of_a_law(sample, FEWER)
+            with patch.object(_scatter, "parted", _independent):
+                without = _of_a_law(sample, FEWEST)
+            yield [str(count), f"{common:.0%}", f"{alone:.0%}", *told, *without[:2], without[4]]
+
+
+def _of_a_law(sample: Callable[[], list[list[float]]], times: int) -> list[str]:
+    """Coverage of exponent, floor, scale and of the curve at INSIDE."""
+    curve = [1 + length / float(LENGTHS[0]) for length in INSIDE]
+    true, hits = [1.0, 1.0, 1 / float(LENGTHS[0]), *curve], np.zeros(6)
+    for _ in range(times):
+        medians = by_length(sample())
+        law = fit(medians)
+        parts = [law.exponent, law.floor, law.scale, *ribbon(medians, INSIDE)]
+        hits += [holds(part.low, t, part.high) for part, t in zip(parts, true, strict=True)]
+    return [share(hit, times) for hit in hits]
+
+
+def _independent(logs: Array) -> Parted:
+    """Nothing in common between the lengths of a process: what softbench does not assume."""
+    return _unparted(logs - logs.mean(axis=1, keepdims=True), np.full(len(logs), logs.shape[1]))
+
+
+def crossings(power: float, times: int, draw: Draw) -> Iterator[list[str]]:
+    """Coverage of the crossing of a linear cost with one that grows with this power."""
+    for count, noise in SETTINGS:
+        hits, censored, widths = 0, 0, []
+        for _ in range(times):
+            at = _place(draw)
+            sides = [measured(cost, count, noise, draw) for cost in _crossed(at, power, LENGTHS)]
+            found = crossing(_pairs(sides), "lower")
+            hits += holds(found.low, at, found.high)
+            if found.low and found.high:
+                widths.append(found.high / found.low)
+            else:
+                censored += 1
+        wide = f"×{np.median(widths):.2f}" if widths else "none"
+        yield [str(count), f"{noise:.0%}", share(hits, times), wide, share(censored, times)]
+
+
+def crossings_shared(draw: Draw) -> Iterator[list[str]]:
+    """Coverage of the crossing where a process moves all lengths of both methods, or of each."""
+    for name, apart in (("both methods alike", False), ("each method by itself", True)):
+        for count in PROCESSES:
+            hits = 0
+            for _ in range(FEWER):
+                at = _place(draw)
+                own, rival = np.exp(0.05 * draw.standard_normal((2, count)))
+                moved = zip(_crossed(at, 2.0, LENGTHS), (own, rival if apart else own), strict=True)
+                sides = [np.array(measured(cost, count, 0.02, draw)) * by for cost, by in moved]
+                found = crossing(_pairs([side.tolist() for side in sides]), "lower")
                 hits += holds(found.low, at, found.high)
-                if found.low and found.high:
-                    widths.append(found.high / found.low)
-                else:
-                    censored += 1
-            times = TIMES if power > 1 else FEWEST
-            wide = f"×{np.median(widths):.2f}" if widths else "none"
-            told = [share(hits, times), wide, share(censored, times)]
-            yield [name, str(count), f"{noise:.0%}", *told]
+            yield [name, str(count), share(hits, FEWER)]
 
 
-def _pairs(
-    at: float, power: float, count: int, noise: float, draw: Draw
-) -> dict[int, tuple[Estimate, Estimate]]:
-    own, rival = _crossed(at, power, LENGTHS)
-    sides = (measured(own, count, noise, draw), measured(rival, count, noise, draw))
+def _place(draw: Draw) -> float:
+    """Where two costs cross: well within the lengths."""
+    return float(np.exp(draw.uniform(np.log(784), np.log(12544))))
+
+
+def _pairs(sides: Sequence[list[list[float]]]) -> dict[int, tuple[Estimate, Estimate]]:
+    own, rival = sides
     return {
-        n: (estimated(a), estimated(b)) for n, a, b in zip(LENGTHS.tolist(), *sides, strict=True)
+        n: (estimated(a), estimated(b))
+        for n, a, b in zip(LENGTHS.tolist(), own, rival, strict=True)
     }
 
 
@@ -242,48 +358,68 @@ def _called(options: int, count: int, draw: Draw) -> bool:
     return any(standing.dominated_by for standing in standings.values())
 
 
-def section(title: str, heading: str, rows: Iterator[list[str]], note: str = "") -> str:
-    """A table with its title and a remark."""
-    print(title, file=sys.stderr)
-    rule = "|".join(["---:"] * len(heading.split(" | ")))
-    body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    remark = "\n".join(wrap(note, 100)) + "\n\n" if note else ""
-    return f"## {title}\n\n{remark}| {heading} |\n|{rule}|\n{body}\n"
-
-
-def laws_told(draw: Draw) -> Iterator[str]:
+def laws_told(draw: Draw) -> Iterator[Table]:
     """The tables about one measurement and one law."""
-    setting = "Processes | Noise"
-    parts = "Exponent | Floor | Scale | Exponent's half width | Law said not to hold"
-    lengths = " | ".join(f"N = {n:,}" for n in LENGTHS)
+    setting, parts = "Processes | Noise", ("Exponent", "Floor", "Scale")
+    about = f"{' | '.join(parts)} | Exponent's half width | Law said not to hold"
+    lengths = [f"N = {n:,}" for n in LENGTHS]
+    columns = ("Measurement", "Ratio", "Ratio to one four times as noisy")
     title = "A measurement, and the ratio of two"
-    heading = f"{setting} | Measurement | Ratio | Ratio to one four times as noisy"
-    yield section(title, heading, points(draw))
-    yield section("Exponent, floor and scale", f"Law | {setting} | {parts}", laws(draw))
-    heading = f"Linear law with | Processes | {parts} | Exponent, pooled | Floor, pooled"
+    heading = f"{setting} | {' | '.join(columns)}"
+    yield table(title, heading, points(draw), between(93, 97, *columns))
+    heading = f"Law | {setting} | {about}"
+    yield table("Exponent, floor and scale", heading, laws(draw), between(93, 97, *parts))
+    heading = f"Linear law with | Processes | {about} | Exponent, pooled | Floor, pooled"
     note = f"{FEWER:,} simulations a row, {FEWEST} of the last two columns. {UNEVEN}"
-    yield section("The same off the beaten track", heading, uneven(draw), note)
-    note = f"{FEWER:,} simulations a row (error ±0.7), noise 5 %."
-    yield section("The ribbon", f"Law | Processes | {lengths}", ribbons(draw), note)
+    title, limits = "The same off the beaten track", between(93, 100, *parts)
+    yield table(title, heading, uneven(draw), limits, note)
+    note = f"{FEWER:,} simulations a row (error ±0.7), noise 5 %. {RIBBON}"
+    heading = f"Law | Processes | {' | '.join(lengths)}"
+    yield table("The ribbon", heading, ribbons(draw), between(93, 98.5, *lengths), note)
 
 
-def judgements_told(draw: Draw) -> Iterator[str]:
+def shared_told(draw: Draw) -> Iterator[Table]:
+    """The tables about what a process does to all of its lengths."""
+    columns = ("Exponent", "Floor", "Scale", *(f"Curve at {n:,}" for n in INSIDE))
+    without = [f"{name}, held independent" for name in ("Exponent", "Floor", columns[4])]
+    heading = " | ".join(["Processes", "Common", "Each length", *columns, *without])
+    note = f"{FEWER:,} simulations a row, {FEWEST} of the last three columns. {SHARING}"
+    title, limits = "What a process does to all of its lengths", between(93, 98.5, *columns)
+    yield table(title, heading, shared(draw), limits, note)
+    note = f"{FEWER:,} simulations a row; common 5 %, each length 2 %. {SHARED_CROSSING}"
+    heading = "A process moves | Processes | Coverage"
+    title = "The crossing, with as much in common"
+    yield table(title, heading, crossings_shared(draw), between(85, 100, "Coverage"), note)
+
+
+def judgements_told(draw: Draw) -> Iterator[Table]:
     """The tables about crossings, verdicts and fronts."""
-    heading = "Costs | Processes | Noise | Coverage | Width (high / low) | Censored"
-    yield section("The crossing", heading, crossings(draw), f"{bias()} {CROSSING}")
+    heading = "Processes | Noise | Coverage | Width (high / low) | Censored"
+    title = "The crossing of a linear with a quadratic cost"
+    yield table(title, heading, crossings(2.0, TIMES, draw), between(93, 97, "Coverage"), bias())
+    title, note = "The crossing of two linear costs", f"{FEWEST} simulations a row. {CROSSING}"
+    limits = between(93, 100, "Coverage")
+    yield table(title, heading, crossings(1.0, FEWEST, draw), limits, note)
     heading = "Truth | Processes | Noise | Linear | Quadratic | Undetermined"
-    yield section("Verdicts (% of simulations)", heading, verdicts(draw), VERDICTS)
+    limits = Limits("called what it is not at most 5 %.", seldom)
+    yield table("Verdicts (% of simulations)", heading, verdicts(draw), limits, VERDICTS)
     title = "One of several identical options called dominated (%)"
     note = f"{TIMES:,} simulations with two options, {FEWER:,} with seven."
-    yield section(title, "Options | Processes | Called", dominated(draw), note)
+    limits = between(0, 5, "Called")
+    yield table(title, "Options | Processes | Called", dominated(draw), limits, note)
 
 
-def main() -> None:
-    """Simulate everything and write the tables."""
-    draw = np.random.default_rng(20240607)
+def main() -> int:
+    """Simulate everything and write the tables; 1 where one is outside its limits."""
+    draw, other = np.random.default_rng(20240607), np.random.default_rng(20240608)
     head = HEAD.format(times=TIMES, error=100 * np.sqrt(0.95 * 0.05 / TIMES))
-    text = "\n".join([head, *laws_told(draw), *judgements_told(draw)])
+    tables = [*laws_told(draw), *shared_told(other), *judgements_told(draw)]
+    outside = [row for one in tables for row in one.outside]
+    told = "\n".join([f"**{len(outside)} rows outside their limits.**", *outside])
+    text = "\n".join([head, f"{told}\n", *(one.text for one in tables)])
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
+    print(told)
+    return 1 if outside else 0
 
 
 HEAD = """# Do the intervals hold what they promise?
@@ -298,6 +434,15 @@ length by its influence on what is asked. Where the law is said not to hold much
 5 %, a noisy length is taken for lack of fit, and the intervals are too wide rather than too narrow.
 Where there is no floor its interval ends at zero and holds the truth more often than promised: at
 the bound the t quantile is too cautious."""
+RIBBON = """What a process has in common at all lengths is looked for and, by chance, found where
+there is none; with three processes that makes the ribbon somewhat too wide."""
+SHARING = """One process measures all lengths: what its load or clock does to one it does to all.
+The last three columns are what intervals would cover that take lengths as independent, as if nine
+lengths of three processes were 27 witnesses of how high a curve lies."""
+SHARED_CROSSING = """A worker measures both methods in turns, and what slows one slows the other:
+the ratio does not feel it, and the interval, which takes the two as measured apart, is too wide.
+Something that moved all lengths of one method only would be felt at neighbouring lengths together,
+which the interval does not know: that is what the second rows show."""
 CROSSING = """Two linear costs draw apart so slowly that most of their crossings are censored, and
 the set of lengths that cannot be told from a crossing has gaps; its hull is reported and covers
 more than promised."""
@@ -307,4 +452,4 @@ quadratic: undetermined is what it should be called."""
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
