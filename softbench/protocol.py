@@ -21,7 +21,7 @@ class Protocol(Value):
     """The measuring rules of one run; `id` changes with any of them."""
 
     version: Literal[2] = 2
-    threads: Annotated[int, Field(ge=1, description="torch threads in a worker, pinned")] = 1
+    threads: Annotated[int, Field(ge=1, description="fixed number of torch threads")] = 1
     order: Literal["random every round"] = "random every round"
     stretch_seconds: Annotated[Seconds, Field(description="shortest timed stretch")] = 2e-3
     warmup_seconds: Annotated[Seconds, Field(description="cap on a case's warm-up")] = 0.5

@@ -5,7 +5,10 @@ before the clock starts and before it stops, so nothing asked before is in and n
 is left out. On a CPU calls follow one another and find in its caches what fits there.
 CUDA: device time comes from a pair of events around each call; with `flush` a buffer of the size of
 the device's own L2 is overwritten before each call, outside its events, so that no call finds its
-inputs in cache. Host time is what the host needed to issue the calls.
+inputs in cache. Events are of the stream that is current on the case's own device, whichever device
+is the current one. Host time is what the host needed to issue the calls. Where it issues them more
+slowly than the device runs them, the device idles between kernels, and events hold that too: with
+nothing queued before it a call then takes, by its events, as long as it takes to issue.
 The CUDA path is exercised with stand-in events only and has not run on a GPU yet.
 """
 
@@ -53,7 +56,7 @@ def clock_of(steps: Steps, device: str, *, flush_l2: bool) -> tuple[str, Clock]:
         return "host, hot caches", lambda calls: host_stretch(steps, calls)
     flush = l2_buffer(device) if flush_l2 else None
     name = "cuda events, cold L2" if flush_l2 else "cuda events, hot L2"
-    return name, lambda calls: cuda_stretch(steps, calls, flush)
+    return name, lambda calls: cuda_stretch(steps, calls, device, flush)
 
 
 def host_stretch(steps: Steps, calls: int) -> Stretch:
@@ -69,9 +72,10 @@ def host_stretch(steps: Steps, calls: int) -> Stretch:
     return Stretch(elapsed / calls, elapsed / calls, elapsed)
 
 
-def cuda_stretch(steps: Steps, calls: int, flush: Tensor | None) -> Stretch:
+def cuda_stretch(steps: Steps, calls: int, device: str, flush: Tensor | None) -> Stretch:
     """`calls` steps, each between two events on the device; `flush` is overwritten in between."""
     events = [(_event(), _event()) for _ in range(calls)]
+    stream = torch.cuda.current_stream(device)
     host_seconds = 0.0
     with collector_off():
         steps.synchronize()
@@ -79,11 +83,11 @@ def cuda_stretch(steps: Steps, calls: int, flush: Tensor | None) -> Stretch:
         for before, after in events:
             if flush is not None:
                 flush.zero_()
-            before.record()
+            before.record(stream)
             issued = perf_counter()
             steps.step()
             host_seconds += perf_counter() - issued
-            after.record()
+            after.record(stream)
         steps.synchronize()
         elapsed = perf_counter() - start
     steps.clear_gradients()  # the next case may need the memory

@@ -2,10 +2,10 @@
 
 The profiled call is the case's first, which is looked at anyway and never timed, so a slow case
 pays nothing for it; a compiled case is compiled by a call before.
-CUDA: the names of the kernels. CPU: the outermost operators that torch has an implementation of,
-since a CPU kernel has no name of its own: what only puts others together gives their names
-(softmax gives _softmax), what an operator calls for its own purposes is part of it, and views and
-allocations are no kernels.
+CUDA: the names of the kernels, and the seconds that they ran. CPU: the outermost operators that
+torch has an implementation of, since a CPU kernel has no name of its own: what only puts others
+together gives their names (softmax gives _softmax), what an operator calls for its own purposes is
+part of it, and views and allocations are no kernels.
 The CUDA path is exercised with stand-in events only and has not run on a GPU yet.
 """
 
@@ -48,10 +48,14 @@ class Span:
 
 @dataclass(frozen=True)
 class FirstCall:
-    """What a case's first call took, with compilation, and the kernels that ran in it."""
+    """What a case's first call took, with compilation, and the kernels that ran in it.
+
+    kernel_seconds: how long they ran on CUDA, gaps left out; None on a CPU, or if none was seen.
+    """
 
     seconds: float
     kernels: list[str]
+    kernel_seconds: float | None = None
 
 
 def recorded_first_call(workload: Workload) -> FirstCall:
@@ -70,14 +74,18 @@ def recorded_first_call(workload: Workload) -> FirstCall:
     refuse_non_finite_step(workload, output)
     assert profiler.kineto_results is not None  # the profiler has been entered and left
     events = profiler.kineto_results.events()
-    kernels = cuda_kernels(events) if on_cuda else cpu_kernels(_spans(events))
-    return FirstCall(perf_counter() - start, kernels)
+    kernels, ran = cuda_kernels(events) if on_cuda else (cpu_kernels(_spans(events)), None)
+    return FirstCall(perf_counter() - start, kernels, ran)
 
 
-def cuda_kernels(events: Iterable[Any]) -> list[str]:
-    """Names of what ran on the device, each once, the earliest first."""
-    on_device = [event for event in events if event.device_type() == DeviceType.CUDA]
-    return _each_once(e.name() for e in sorted(on_device, key=lambda event: event.start_ns()))
+def cuda_kernels(events: Iterable[Any]) -> tuple[list[str], float | None]:
+    """Names of what ran on the device, each once, the earliest first, and the seconds of all.
+
+    A stretch that a program has named is no kernel. None for the seconds if nothing was seen.
+    """
+    ran = [e for e in events if e.device_type() == DeviceType.CUDA and not e.is_user_annotation()]
+    names = _each_once(e.name() for e in sorted(ran, key=lambda event: event.start_ns()))
+    return names, sum(event.duration_ns() for event in ran) / 1e9 if ran else None
 
 
 def cpu_kernels(spans: Iterable[Span]) -> list[str]:

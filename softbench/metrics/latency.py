@@ -1,8 +1,8 @@
 """Seconds that one call takes, as raw values: one per timed stretch of calls, never a mean of them.
 
 How it is warmed up, sampled and stopped stands in `_timing.py`, what a stretch is in `_clock.py`.
-CUDA: device time is the value, taken with a cold L2; a case whose host needs longer to issue a call
-than the device needs to run it is marked `launch_bound`. That path has not run on a GPU yet.
+CUDA: the value is taken between events, with a cold L2; a case whose host needs longer to issue a
+call than its kernels need to run is marked `launch_bound`. That path has not run on a GPU yet.
 """
 
 from __future__ import annotations

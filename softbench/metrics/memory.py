@@ -8,9 +8,11 @@ Told by the allocator (`_allocator.py`), which knows nothing of what predicts it
 - workspace_memory: what the step takes and gives back: its peak above the start (that is
   peak_memory, a metric of its own) less the output and gradients that it leaves.
 - allocated_memory: all of the case at the worst moment: what lived before it (inputs, weights and,
-  in forward_backward, the cotangent) and its peak; on CUDA the allocator's own highest reading.
-- reserved_memory: what the caching allocator held of the device by then; device_memory: what was
-  taken on the whole device at the end, by whatever process. CUDA only.
+  in forward_backward, the cotangent) and its peak. CUDA's allocator serves others too, the sentinel
+  and libraries: its highest reading stands in the detail, and what of it is not the case's, with
+  what rounding to blocks adds, as `foreign`.
+- reserved_memory: what the caching allocator held of the device by then, for the case and others;
+  device_memory: what was taken on the whole device at the end, by whatever process. CUDA only.
 - resident_memory: the most physical memory of this process, libraries included (`_resident.py`).
 
 So allocated = inputs + weights + cotangent + peak_memory, and peak_memory = workspace + output +
@@ -100,10 +102,17 @@ def _by_cuda(workload: Workload) -> dict[str, Measurement | Unsupported]:
     step = taken(workload)
     free, total = torch.cuda.mem_get_info(device)
     lived = storage_bytes(_before(workload))
-    detail = {"instrument": "cuda caching allocator", "lived_before": lived}
+    highest = torch.cuda.max_memory_allocated(device)
+    allocated = lived + step.peak
+    detail: dict[str, object] = {
+        "instrument": "cuda caching allocator",
+        "lived_before": lived,
+        "highest": highest,
+        "foreign": highest - allocated,
+    }
     return {
         **_of_step(step, detail),
-        "allocated_memory": Measurement([torch.cuda.max_memory_allocated(device)], detail),
+        "allocated_memory": Measurement([allocated], detail),
         "reserved_memory": Measurement([torch.cuda.max_memory_reserved(device)], detail),
         "device_memory": Measurement([total - free], {"instrument": "cudaMemGetInfo"}),
     }

@@ -59,9 +59,10 @@ class Cap:
 def _means(device: str) -> tuple[Callable[[], float], Callable[[float], Restore]]:
     """How to tell what is taken on `device`, and to hold it below a ceiling until restored."""
     if device.startswith("cuda"):
+        index = _index(device)
         return (
-            lambda: float(torch.cuda.memory_allocated(device)),
-            lambda ceiling: _hold_allocator(device, ceiling),
+            lambda: float(torch.cuda.memory_allocated(index)),
+            lambda ceiling: _hold_allocator(index, ceiling),
         )
     if device == "cpu" and sys.platform == "linux":
         return _data_bytes, _hold_data
@@ -86,11 +87,17 @@ def _hold_data(ceiling: float) -> Restore:
     return lambda: resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
-def _hold_allocator(device: str, ceiling: float) -> Restore:
-    before = torch.cuda.get_per_process_memory_fraction(device)
-    total = torch.cuda.get_device_properties(device).total_memory
-    torch.cuda.set_per_process_memory_fraction(min(before, ceiling / total), device)
-    return lambda: torch.cuda.set_per_process_memory_fraction(before, device)
+def _index(device: str) -> int:
+    """The number of a CUDA device: plain "cuda" is not one that a fraction can be asked of."""
+    told: int | None = torch.device(device).index
+    return torch.cuda.current_device() if told is None else told
+
+
+def _hold_allocator(index: int, ceiling: float) -> Restore:
+    before = torch.cuda.get_per_process_memory_fraction(index)
+    total = torch.cuda.get_device_properties(index).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(before, ceiling / total), index)
+    return lambda: torch.cuda.set_per_process_memory_fraction(before, index)
 
 
 def _nothing(*_: Any) -> None:

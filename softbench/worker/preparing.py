@@ -1,4 +1,4 @@
-"""A worker made ready to measure: its threads pinned, its numerics set, its plug-ins loaded."""
+"""A worker made ready to measure: number of threads fixed, numerics set, plug-ins loaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from softbench.protocol import Protocol
 
 
 def prepare(protocol: Protocol, plugin_files: list[list[str]]) -> None:
-    """Pin the threads and load the plug-in files, if they still are what the driver saw."""
+    """Fix the number of threads and load the plug-in files, if they are what the driver saw."""
     # Else the profiler, once used, slows every kernel's launch for good. Kineto reads it then.
     os.environ.setdefault("TEARDOWN_CUPTI", "1")
     import torch

@@ -82,7 +82,7 @@ def test_a_worker_says_its_machine_then_measures(worker: local.LocalWorker) -> N
     assert (said["case"], said["metric"]) == (one.id, "flops")
 
 
-def test_a_worker_is_a_session_of_its_own_and_has_its_threads_pinned(
+def test_a_worker_is_a_session_of_its_own_and_has_its_number_of_threads(
     worker: local.LocalWorker,
 ) -> None:
     assert os.getsid(worker.pid) == worker.pid != os.getsid(0)

@@ -1,9 +1,9 @@
 """What really ran, and that finding it out costs a slow case no call.
 
 Mutants seen red: the innermost operators taken, rules taken for kernels, views and allocations
-left in, a name for each time it ran, threads mixed up, events of the host among the kernels of the
-device, a call of its own for the profiler, a compiled case profiled while it compiles, the first
-call not looked at.
+left in, a name for each time it ran, threads mixed up, events of the host or named stretches among
+the kernels of the device, no time told in place of none seen, a call of its own for the profiler, a
+compiled case profiled while it compiles, the first call not looked at.
 """
 
 from __future__ import annotations
@@ -95,6 +95,8 @@ class Event:
     called: str
     start: int
     where: Any
+    took: int = 100
+    named: bool = False
 
     def name(self) -> str:
         return self.called
@@ -102,8 +104,14 @@ class Event:
     def start_ns(self) -> int:
         return self.start
 
+    def duration_ns(self) -> int:
+        return self.took
+
     def device_type(self) -> Any:
         return self.where
+
+    def is_user_annotation(self) -> bool:
+        return self.named
 
 
 def test_on_cuda_the_kernels_of_the_device_are_named_in_their_order() -> None:
@@ -112,11 +120,15 @@ def test_on_cuda_the_kernels_of_the_device_are_named_in_their_order() -> None:
         Event("softmax_kernel", 5, cuda),
         Event("aten::bmm", 0, cpu),
         Event("gemm_kernel", 3, cuda),
-        Event("gemm_kernel", 9, cuda),
+        Event("gemm_kernel", 9, cuda, took=50),
+        Event("a stretch of the program", 3, cuda, took=10_000, named=True),
     ]
-    assert cuda_kernels(events) == ["gemm_kernel", "softmax_kernel"]
+    names, seconds = cuda_kernels(events)
+    assert names == ["gemm_kernel", "softmax_kernel"]
+    assert seconds == pytest.approx(250e-9)
     many = [Event(f"kernel {number}", number, cuda) for number in range(100)]
-    assert len(cuda_kernels(many)) == MOST_NAMES
+    assert len(cuda_kernels(many)[0]) == MOST_NAMES
+    assert cuda_kernels(events[1:2]) == ([], None)
 
 
 @pytest.mark.parametrize(("compiled", "calls"), [(False, 1), (True, 2)])
@@ -134,6 +146,7 @@ def test_the_first_call_is_the_one_profiled_and_no_other_is_made(
     assert profiled == [False] * (calls - 1) + [True]
     assert first.kernels == ["aten::add"]
     assert first.seconds > 0
+    assert first.kernel_seconds is None
 
 
 def test_the_profiled_call_is_looked_at() -> None:

@@ -3,9 +3,10 @@
 Mutants that turned a test here red: synchronisation before the clock stops removed; the one before
 it starts removed; gradients not cleared; garbage collector left off, or on inside; the division by
 the calls left out; the flush moved inside the events; sampling stopped after a fixed count; the
-budget or the warm-up's cap ignored; the yields removed; host and device time not compared; no first
-call; its seconds left out of the warm-up; a stretch far out dropped; the mean in place of the
-values; an input drawn inside the clock.
+budget or the warm-up's cap ignored; the yields removed; no first call; its seconds left out of the
+warm-up; a stretch far out dropped; the mean in place of the values; an input drawn inside the
+clock; events on the current device's stream in place of the case's; the host held against events
+alone, or against the kernels of the first call alone; the mean of the host's seconds.
 """
 
 from __future__ import annotations
@@ -285,28 +286,54 @@ def test_relative_width() -> None:
     assert relative_width([6, 1, 2, 3, 4, 5]) == pytest.approx(5 / 3.5)
 
 
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 @pytest.mark.parametrize("with_flush", [True, False])
 def test_cuda_events_time_the_calls_and_not_the_flush(
-    monkeypatch: pytest.MonkeyPatch, with_flush: bool
+    monkeypatch: pytest.MonkeyPatch, with_flush: bool, device: str
 ) -> None:
-    cuda = FakeCuda(device_ms=5)
+    cuda = FakeCuda(device_ms=5, device=device)
     in_place_of_cuda(cuda, monkeypatch)
     flush = cast(Tensor, cuda) if with_flush else None
-    stretch = cuda_stretch(cuda, 7, flush)
-    assert stretch.seconds == pytest.approx(5e-3)
-    assert cuda.now == 7 * 5 + (7 * 1000 if with_flush else 0)
+    stretch = cuda_stretch(cuda, 7, device, flush)
+    assert stretch.seconds == pytest.approx(5e-3, rel=1e-3)
+    assert stretch.host_seconds == pytest.approx(5e-5)
+    assert cuda.flushes == (7 if with_flush else 0)
     assert (cuda.waits, cuda.cleared) == (2, 1)
 
 
-@pytest.mark.parametrize(("device_ms", "launch_bound"), [(50.0, False), (1e-6, True)])
+@pytest.mark.parametrize("flush_l2", [True, False])
+@pytest.mark.parametrize(
+    ("device_ms", "launch_bound"), [(50.0, False), (0.06, False), (0.04, True), (1e-3, True)]
+)
 def test_a_host_slower_than_its_device_is_marked(
-    monkeypatch: pytest.MonkeyPatch, device_ms: float, launch_bound: bool
+    monkeypatch: pytest.MonkeyPatch, device_ms: float, launch_bound: bool, flush_l2: bool
 ) -> None:
-    cuda = FakeCuda(device_ms)
+    cuda = FakeCuda(device_ms, host_ms=0.05)
     in_place_of_cuda(cuda, monkeypatch)
-    protocol = Protocol(stretch_seconds=1e-5, sample_seconds=1e-3, warmup_seconds=1e-3)
+    protocol = Protocol(
+        stretch_seconds=1e-5, sample_seconds=1e-3, warmup_seconds=1e-3, flush_l2=flush_l2
+    )
     found = measured(cast(Workload, cuda), protocol)
     assert found.detail["launch_bound"] is launch_bound
-    assert found.detail["clock"] == "cuda events, cold L2"
+    assert found.detail["clock"] == f"cuda events, {'cold' if flush_l2 else 'hot'} L2"
     assert found.detail["kernels"] == ["gemm_kernel"]
-    assert len(found.detail["host_seconds"]) == len(found.values)
+    assert found.detail["kernel_seconds"] == device_ms / 1e3
+    assert found.detail["host_seconds"] == pytest.approx([5e-5] * len(found.values))
+
+
+@pytest.mark.parametrize(
+    ("host", "events", "kernels", "launch_bound"),
+    [
+        ([5.0], [6.0], 1.0, True),  # the device idles: its events hold the host's time
+        ([5.0], [6.0], 5.5, False),
+        ([5.0], [2.0], 9.0, True),  # the first call tried several kernels
+        ([5.0], [2.0], None, True),  # nobody saw them
+        ([1.0, 1.0, 90.0], [2.0, 2.0, 2.0], 2.0, False),  # the host was interrupted once
+    ],
+)
+def test_the_host_is_held_against_the_least_that_the_device_took(
+    host: list[float], events: list[float], kernels: float | None, launch_bound: bool
+) -> None:
+    stretches = [Stretch(on, off, 10.0) for on, off in zip(events, host, strict=True)]
+    told = _timing.against_host(stretches, FirstCall(9.0, [], kernels))
+    assert told == {"host_seconds": host, "kernel_seconds": kernels, "launch_bound": launch_bound}

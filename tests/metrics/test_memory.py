@@ -3,7 +3,7 @@
 Mutants seen red: a view's bytes for its storage's, the output left out of what is left, the
 cotangent left out of what lived, saved inputs counted, a storage counted once a save, the resident
 peak not started over or read too late, no first call, the parts of CUDA exchanged, its cache or its
-peak not started over.
+peak not started over, what is not the case's counted as its own.
 """
 
 from __future__ import annotations
@@ -167,7 +167,10 @@ def test_meta_is_unsupported() -> None:
 
 
 class FakeAllocator:
-    """CUDA's: 1000 bytes live, a gradient of 500; steps peak at 700 above, the first at 9000."""
+    """CUDA's: 1000 bytes live, a gradient of 500; steps peak at 700 above, the first at 9000.
+
+    32 of the bytes that live are the case's: an input and a cotangent of 16.
+    """
 
     def __init__(self, x: Tensor) -> None:
         self.x, self.top, self.emptied = x, 1000, False
@@ -206,8 +209,12 @@ def test_on_cuda_the_allocator_and_the_device_tell(monkeypatch: pytest.MonkeyPat
         fake.step, x, cotangent=torch.ones(4), device="cuda", mode="forward_backward"
     )
     found = parts(workload)
-    assert (found["allocated"], found["reserved"], found["device"]) == (1700, 1724, 9700)
+    assert (found["allocated"], found["reserved"], found["device"]) == (32 + 700, 1724, 9700)
     assert (found["workspace"], found["output"], found["saved"]) == (200, 16, 0)
+    for part in ("allocated", "reserved"):
+        told = memory.measure(workload, Protocol())[f"{part}_memory"]
+        assert isinstance(told, Measurement)
+        assert (told.detail["highest"], told.detail["foreign"]) == (1700, 1000 - 32)
 
 
 def _few(name: str) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """A cap holds while it is entered and not after, and says what was left when it was hit.
 
 Mutants seen red: no limit set, the limit not lifted, lifted only without an error, one that moves
-with what is taken, the fraction of CUDA not put back, free and cap exchanged, errors that are no
-want of memory marked, the tree of signs cut at each of its branches.
+with what is taken, the fraction of CUDA not put back, its device named as the case names it, device
+0 taken for plain "cuda", free and cap exchanged, errors that are no want of memory marked, the tree
+of signs cut at each of its branches.
 """
 
 from __future__ import annotations
@@ -99,24 +100,38 @@ def test_the_meta_device_has_no_cap() -> None:
 
 
 class FakeCuda:
-    """1000 bytes in all, 100 taken; a fraction of 0.9 allowed before."""
+    """Devices of 1000 bytes, 100 taken; a fraction of 0.9 allowed before. Device 2 is current.
+
+    What asks for the fraction is torch's own, down to its calls of the library, so that it refuses
+    what torch refuses.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.taken, self.fractions = 100, [0.9]
-        set_fraction = lambda fraction, device: self.fractions.append(fraction)  # noqa: E731
+        self.taken = 100
+        self.fractions: list[tuple[int, float]] = []
         fakes: dict[str, Any] = {
-            "memory_allocated": lambda device: self.taken,
-            "get_per_process_memory_fraction": lambda device: self.fractions[-1],
-            "set_per_process_memory_fraction": set_fraction,
-            "get_device_properties": lambda device: SimpleNamespace(total_memory=1000),
+            "cuda.memory._lazy_init": lambda: None,
+            "cuda.current_device": lambda: 2,
+            "cuda.memory_allocated": lambda device: self.taken,
+            "cuda.get_device_properties": lambda device: SimpleNamespace(total_memory=1000),
+            "_C._cuda_getMemoryFraction": self.fraction,
+            "_C._cuda_setMemoryFraction": lambda fraction, index: self.fractions.append(
+                (index, fraction)
+            ),
         }
         for name, fake in fakes.items():
-            monkeypatch.setattr(torch.cuda, name, fake)
+            monkeypatch.setattr(f"torch.{name}", fake, raising=False)
+
+    def fraction(self, index: int) -> float:
+        return dict(self.fractions).get(index, 0.9)
 
 
-def test_on_cuda_the_allocator_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("device", "index"), [("cuda:1", 1), ("cuda:0", 0), ("cuda", 2)])
+def test_on_cuda_the_allocator_holds_it(
+    monkeypatch: pytest.MonkeyPatch, device: str, index: int
+) -> None:
     fake = FakeCuda(monkeypatch)
-    cap = Cap("cuda:1", 300.0)
+    cap = Cap(device, 300.0)
 
     def take() -> None:
         fake.taken = 350
@@ -124,15 +139,21 @@ def test_on_cuda_the_allocator_holds_it(monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(torch.OutOfMemoryError) as failed, cap:
         take()
-    assert fake.fractions == [0.9, 0.4, 0.9]
+    assert fake.fractions == [(index, 0.4), (index, 0.9)]
     assert failed.value.__dict__["detail"] == {"free": 50, "cap": 300}
     assert shortage.asked_bytes(failed.value) == 2.5 * 2**30
+
+
+def test_the_stand_in_refuses_what_torch_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeCuda(monkeypatch)
+    with pytest.raises(ValueError, match="specified index"):
+        torch.cuda.get_per_process_memory_fraction("cuda")
 
 
 def test_on_cuda_a_smaller_fraction_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeCuda(monkeypatch)
     with Cap("cuda", 5000.0):
-        assert fake.fractions[-1] == 0.9
+        assert fake.fractions == [(2, 0.9)]
 
 
 @pytest.mark.parametrize(
