@@ -21,6 +21,7 @@ def as_json(found: Comparison) -> dict[str, Any]:
         "judged_by_interval": measured,
         "different": differ,
         "different_by_chance": CHANCE * measured,
+        "different_in_every_call": found.by_every_call,
         "cells": [_cell(cell) for cell in found.cells],
         "only_a": [_name(point) for point in found.only_a],
         "only_b": [_name(point) for point in found.only_b],

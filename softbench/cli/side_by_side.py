@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from softbench.case import Case
-from softbench.cli.comparing import CHANCE, Cell, Comparison
+from softbench.cli.comparing import CHANCE, FEWEST_TO_ORDER, Cell, Comparison
 from softbench.reports._labels import MODE, STATUS, labels, quantity_name
 from softbench.reports._points import Point, Series
 from softbench.reports._units import human, number
@@ -48,6 +48,11 @@ def conclusion(found: Comparison) -> Iterator[str]:
         yield (
             f"{differ} of {_cells(measured)} with intervals differ. Of two runs of the same "
             f"thing about {CHANCE * measured:.1f} would (one in twenty at 95 %)."
+        )
+    if found.by_every_call:
+        yield (
+            f"{_cells(found.by_every_call)} without interval judged different by every call, over "
+            f"{FEWEST_TO_ORDER} processes or more a side (by chance at most one in 35 would be)."
         )
 
 

@@ -66,7 +66,8 @@ def finding(line: Line) -> Finding:
     positive = all(min(values) > 0 for values in medians.values())
     if not positive:
         return Finding(line, None, (), Verdict("undetermined", "a value is not positive"))
-    return Finding(line, law, tuple(local_exponents(medians)), verdict(medians))
+    told = verdict(medians, processes=line.processes)
+    return Finding(line, law, tuple(local_exponents(medians)), told)
 
 
 def exponent(law: PowerLaw | None) -> str:

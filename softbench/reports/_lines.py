@@ -36,9 +36,14 @@ class Line:
         return {p.seq_len: p.estimate.medians for p in self.points if p.estimate}
 
     @property
+    def processes(self) -> dict[int, tuple[int, ...]]:
+        """Which process each of them is of: one measures all lengths of a repeat."""
+        return {p.seq_len: p.repeats for p in self.points if p.estimate}
+
+    @property
     def law(self) -> PowerLaw | None:
         """The law that fits best; None where there are too few lengths for one."""
-        return fit(self.medians) if self._fits() else None
+        return fit(self.medians, processes=self.processes) if self._fits() else None
 
     def ribbon(self) -> list[tuple[float, float, float]]:
         """The interval of the law's curve as (length, low, high), between the first and the last.
@@ -50,7 +55,8 @@ class Line:
         low, high = min(self.medians), max(self.medians)
         between = [low * (high / low) ** (step / STEPS) for step in range(1, STEPS)]
         places = [float(low), *between, float(high)]
-        found = zip(places, ribbon(self.medians, places), strict=True)
+        told = ribbon(self.medians, places, processes=self.processes)
+        found = zip(places, told, strict=True)
         along = [(x, p.low, p.high) for x, p in found if p.low is not None and p.high is not None]
         return along if all(b <= WIDEST * a for _, a, b in along) else []
 

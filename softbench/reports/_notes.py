@@ -10,6 +10,7 @@ from softbench.reports import _machine
 from softbench.reports._groups import Group
 from softbench.reports._labels import MODE, STATUS
 from softbench.reports._points import Point, Series
+from softbench.reports._repeats import unlike
 from softbench.statistics.interval import Estimate
 
 TELLING = ("environment-", "protocol-")  # said only where another has a figure of its own
@@ -40,8 +41,8 @@ def measured(points: Sequence[Point], facts: dict[str, Any]) -> str:
 
 
 def steadiness(points: Sequence[Point], facts: dict[str, Any]) -> str:
-    """How busy the machine was and whether its speed drifted, as far as the records tell."""
-    return " ".join(filter(None, [_load(points, facts), _drift(points)]))
+    """How busy the machine was and whether it stayed as fast, as far as the records tell."""
+    return " ".join(filter(None, [_load(points, facts), _drift(points), unlike(points)]))
 
 
 def _load(points: Sequence[Point], facts: dict[str, Any]) -> str:

@@ -40,7 +40,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Point:
-    """One quantity of one case over its repeats; `estimate` is None unless status is ok."""
+    """One quantity of one case over its repeats; `estimate` is None unless status is ok.
+
+    `repeats` are those of the estimate: what one repeat measured, one process did.
+    """
 
     series: Series
     case: Case
@@ -49,6 +52,7 @@ class Point:
     better: Better
     status: Status
     estimate: Estimate | None
+    repeats: tuple[int, ...]
     predicted: float | None
     reason: str | None
     record_ids: tuple[str, ...]
@@ -99,6 +103,7 @@ def _point(cell: Sequence[Record], layouts: Mapping[str, str]) -> Point:
         better=first.better,
         status=status,
         estimate=estimate(measured) if measured else None,
+        repeats=tuple(record.repeat for record in telling),
         predicted=None if status in ("ok", "unsupported") else _predicted(repeats),
         reason=first.reason,
         record_ids=tuple(record.id for record in (telling if measured else repeats)),

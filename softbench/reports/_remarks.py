@@ -1,7 +1,7 @@
 """What a worker remarked beside its values: the launches bound it, the machine drifted, the roofs.
 
 A remark of any repeat is one of the whole point; a figure of the roofs is the median of the repeats
-that have it.
+that have it. The rates stay apart, repeat by repeat: each is a process of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from softbench.case import Record
@@ -46,12 +46,16 @@ class Roofline:
 
 @dataclass(frozen=True)
 class Remarks:
-    """Of one point; asked: the bytes that were asked for when memory ran out."""
+    """Of one point; asked: the bytes that were asked for when memory ran out.
+
+    rates: what the process of each repeat measured of its machine (FLOP/s, byte/s, 1/s).
+    """
 
     launch_bound: bool = False
     drifted: bool = False
     asked: float | None = None
     roofline: Roofline | None = None
+    rates: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
 
 def remarks(records: Sequence[Record]) -> Remarks:
@@ -62,6 +66,7 @@ def remarks(records: Sequence[Record]) -> Remarks:
         drifted=any("drift" in _tags(detail) for detail in details),
         asked=next((told for d in details if (told := finite(d.get("asked"))) is not None), None),
         roofline=_roofline([record for record in records if record.status == "ok"]),
+        rates={record.repeat: found for record in records if (found := _rates(record))},
     )
 
 
@@ -74,6 +79,14 @@ def finite(value: object) -> float | None:
 def _tags(detail: Mapping[str, Any]) -> Iterable[object]:
     tags = detail.get("tags")
     return tags if isinstance(tags, list) else []
+
+
+def _rates(record: Record) -> dict[str, float]:
+    """The rates that the record of a time tells, by name."""
+    told = record.detail.get("roofline")
+    if not isinstance(told, Mapping):
+        return {}
+    return {name: rate for name in RATES if (rate := finite(told.get(name)))}
 
 
 def _roofline(records: Sequence[Record]) -> Roofline | None:

@@ -29,10 +29,11 @@ HEADING = (
 )
 METHOD = (
     "Law: t0 + c·N^α, least squares on the log medians of the processes; 95 % profile-likelihood "
-    "intervals from the variance between processes. Where the lengths lie further off the law than "
-    "that (off the law: the farthest), intervals come from their scatter about it. Counts have no "
-    "interval as long as they follow the law. Local exponents: the first step between neighbouring "
-    "lengths, and the last. n: lengths × processes (the fewest at any length)."
+    "intervals from the variance between processes; what a process does to all its lengths alike "
+    "widens those of floor and curve by a t interval of its own. Where the lengths lie further off "
+    "the law than that (off the law: the farthest), intervals come from their scatter about it. "
+    "Counts have no interval as long as they follow the law. Local exponents: the first step "
+    "between neighbouring lengths, and the last. n: lengths × processes (the fewest at any length)."
 )
 
 

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 
 from softbench.statistics import _curve, _scatter
 from softbench.statistics._curve import Best, Cells
-from softbench.statistics._scatter import Scatter
+from softbench.statistics._scatter import NEGLIGIBLE, Scatter
 
 if TYPE_CHECKING:
     from softbench.statistics._curve import Array
 
 EXPONENT = 2  # its place among log t_1, depth and exponent
 FEWEST_LENGTHS = 4  # one more than there are parameters
-ROUNDING = 1e-20  # a variance of logarithms that is none
-NEGLIGIBLE = 1e-3  # how far what does not scatter may lie off the curve that it is said to follow
+Processes = Mapping[int, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -45,15 +44,17 @@ class Fitted:
     @property
     def holds(self) -> bool | None:
         """Whether the curve explains the lengths; None where nothing is known of their scatter."""
-        if self.scatter is None or self.still:
-            return True if self.still else None
+        if self.scatter is None:
+            return None
+        if self.scatter.even:
+            return self.farthest < NEGLIGIBLE
         return not self.scatter.missed(self.influences[EXPONENT])
 
     @property
     def still(self) -> bool:
         """Whether nothing scatters: no process differs from another, no length from the curve."""
-        scatters = self.scatter is None or self.scatter.variances.max() > ROUNDING
-        return not scatters and self.farthest < NEGLIGIBLE
+        still = self.scatter is not None and self.scatter.still
+        return still and self.farthest < NEGLIGIBLE
 
     @cached_property
     def influences(self) -> Array:
@@ -102,25 +103,38 @@ class Fitted:
         return float(_curve.first(self.cells, *self.place())[0])
 
 
-def fitted(medians: Mapping[int, Sequence[float]]) -> Fitted:
+def fitted(medians: Mapping[int, Sequence[float]], processes: Processes | None = None) -> Fitted:
     """The best curve. Raises ValueError for what `power_law.fit` refuses."""
     import numpy as np
 
+    _refuse(medians, processes)
     lengths = tuple(sorted(medians))
-    processes = [medians[length] for length in lengths]
-    _refuse(medians)
-    logs = [[math.log(median) for median in each] for each in processes]
-    counts = np.array([len(each) for each in logs], dtype=float)
-    levels = np.array([math.fsum(each) / len(each) for each in logs])
+    each = [medians[length] for length in lengths]
+    counts = np.array([len(values) for values in each], dtype=float)
+    levels = np.array([math.fsum(map(math.log, values)) / len(values) for values in each])
     cells = Cells(np.log(np.array(lengths, dtype=float) / lengths[0]), levels, counts)
     best = _curve.best(cells)
-    exact = all(isinstance(m, int) and m == each[0] for each in processes for m in each)
-    if exact:  # one process tells as much as two that must agree
-        logs = [[level, level] for level in levels.tolist()]
+    exact = all(isinstance(m, int) and m == values[0] for values in each for m in values)
+    # Of counts one process tells as much as two that must agree.
+    logs = levels[:, None].repeat(2, axis=1) if exact else _by_process(medians, processes)
     return Fitted(lengths, cells, best, exact, _scatter.scatter(logs, best.misfit))
 
 
-def _refuse(medians: Mapping[int, Sequence[float]]) -> None:
+def _by_process(medians: Mapping[int, Sequence[float]], processes: Processes | None) -> Array:
+    """Log medians, lengths in order by processes; NaN where a process did not measure."""
+    import numpy as np
+
+    lengths = sorted(medians)
+    of = processes or {length: range(len(medians[length])) for length in lengths}
+    columns = sorted({process for length in lengths for process in of[length]})
+    logs = np.full((len(lengths), len(columns)), np.nan)
+    for row, length in enumerate(lengths):
+        for process, median in zip(of[length], medians[length], strict=True):
+            logs[row, columns.index(process)] = math.log(median)
+    return logs
+
+
+def _refuse(medians: Mapping[int, Sequence[float]], processes: Processes | None) -> None:
     if len(medians) < FEWEST_LENGTHS:
         raise ValueError(
             f"a scaling law needs at least {FEWEST_LENGTHS} lengths, got {sorted(medians)}"
@@ -130,4 +144,9 @@ def _refuse(medians: Mapping[int, Sequence[float]]) -> None:
             raise ValueError(
                 f"length {length} with medians {list(values)}: a scaling law needs a positive "
                 "length and at least one positive median there"
+            )
+        if processes and len(set(processes.get(length, ()))) != len(values):
+            raise ValueError(
+                f"length {length} with {len(values)} medians of the processes "
+                f"{list(processes.get(length, ()))}: each median needs a process of its own"
             )

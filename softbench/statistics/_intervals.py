@@ -1,4 +1,10 @@
-"""The profile-likelihood intervals of a fitted law's parameters and of its curve."""
+"""The intervals of a fitted law's parameters and of its curve: profile likelihood, and the shift.
+
+The scatter that each length has of its own makes profile-likelihood intervals. What is common to
+all lengths of a process moves every logarithm alike, whatever the shape of the curve; its t
+interval is put to the other in quadrature, which covers at least as often as both promise (Banerjee
+1960). The exponent does not move with it, where every process measured every length.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from softbench.statistics import _curve, _region
+from softbench.statistics._curve import STEEPEST
 from softbench.statistics._fitted import EXPONENT, Fitted
 from softbench.statistics._scatter import Scatter
 
@@ -15,6 +22,7 @@ if TYPE_CHECKING:
 
 Ends = tuple[float | None, float | None]
 SMALLEST = 1e-18  # a misfit that is rounding
+LARGEST = 700.0  # beyond, the exponential is no number
 
 
 def of_parameters(found: Fitted, confidence: float) -> list[Ends]:
@@ -26,15 +34,20 @@ def of_parameters(found: Fitted, confidence: float) -> list[Ends]:
     grows, start = math.exp(-found.best.depth), math.log(found.lengths[0])
     gradients = np.array([[0, 0, 1], [1 - grows, grows, 0], [1, -1, -start]])
     limits = _limits(found, found.scatter, gradients, confidence)
+    # A shift of all lengths is one of the floor, as of the curve where it starts.
+    gradients[1] = [1, 0, 0]
+    shifts = _shifts(found, found.scatter, gradients, confidence)
     along = _along(found, limits)
     region = _region.around(found.cells, along, found.best, max(limits))
     with np.errstate(divide="ignore"):  # where there is no floor it has no logarithm
         floors = region.firsts + np.log(-np.expm1(-region.depths))
     scales = region.firsts - region.depths - region.exponents * start
+    exponent, floor, scale = found.parameters
+    ends = _wider(_region.ends(along, found.best, limits[0]), exponent, shifts[0])
     return [
-        _region.ends(along, found.best, limits[0]),
-        _exp(region.span(floors, limits[1])),
-        _exp(region.span(scales, limits[2])),
+        (max(ends[0], 0.0), min(ends[1], STEEPEST)),
+        _exp(_wider(region.span(floors, limits[1]), _log(floor), shifts[1])),
+        _exp(_wider(region.span(scales, limits[2]), _log(scale), shifts[2])),
     ]
 
 
@@ -43,12 +56,18 @@ def of_curve(found: Fitted, lengths: Sequence[float], confidence: float) -> list
     import numpy as np
 
     steps = found.steps(lengths)
+    centres = found.logs(steps)
     if found.scatter is None or found.still:
-        return [_without_width(found, value) for value in np.exp(found.logs(steps)).tolist()]
-    limits = _limits(found, found.scatter, found.slopes(steps), confidence)
+        return [_without_width(found, value) for value in np.exp(centres).tolist()]
+    slopes = found.slopes(steps)
+    limits = _limits(found, found.scatter, slopes, confidence)
+    shifts = _shifts(found, found.scatter, slopes, confidence)
     region = _region.around(found.cells, _along(found, limits), found.best, max(limits))
     logs = region.firsts[:, None] + _curve.growth(region.exponents, region.depths, steps)
-    return [_exp(region.span(at, limit)) for at, limit in zip(logs.T, limits, strict=True)]
+    parts = zip(logs.T, limits, centres.tolist(), shifts, strict=True)
+    return [
+        _exp(_wider(region.span(at, limit), centre, shift)) for at, limit, centre, shift in parts
+    ]
 
 
 def _limits(found: Fitted, scatter: Scatter, gradients: Array, confidence: float) -> list[float]:
@@ -56,6 +75,19 @@ def _limits(found: Fitted, scatter: Scatter, gradients: Array, confidence: float
     influences = gradients @ found.influences
     least = SMALLEST + 1e-9 * found.best.misfit
     return [max(scatter.limit(row, confidence), least) for row in influences]
+
+
+def _shifts(found: Fitted, scatter: Scatter, gradients: Array, confidence: float) -> list[float]:
+    """How far what is common to a process may move each property, given the same."""
+    return [scatter.shift(row, confidence) for row in gradients @ found.influences]
+
+
+def _wider(ends: tuple[float, float], centre: float, shift: float) -> tuple[float, float]:
+    """Both distances from the centre, each with the shift in quadrature."""
+    if centre == -math.inf:  # nothing moves a floor that is none
+        return ends
+    low, high = ends
+    return centre - math.hypot(centre - low, shift), centre + math.hypot(high - centre, shift)
 
 
 def _along(found: Fitted, limits: Sequence[float]) -> Ridge:
@@ -66,8 +98,12 @@ def _along(found: Fitted, limits: Sequence[float]) -> Ridge:
     return _region.exponents(found.cells, found.best, max(limits), guess)
 
 
+def _log(value: float) -> float:
+    return math.log(value) if value else -math.inf
+
+
 def _exp(ends: tuple[float, float]) -> Ends:
-    return math.exp(ends[0]), math.exp(ends[1])
+    return math.exp(min(ends[0], LARGEST)), math.exp(min(ends[1], LARGEST))
 
 
 def _without_width(found: Fitted, value: float) -> Ends:

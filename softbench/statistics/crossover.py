@@ -3,9 +3,10 @@
 A method counts as better at a length only where its interval lies wholly on the better side of the
 other's; exact counts are intervals of no width, and equal ones are no win. Where a slow case left
 fewer than three calls in a process, every call of the one must beat every call of the other, over
-three processes each: by chance that happens once in twenty times. Everything else is undetermined.
-Nothing is extrapolated: beyond the measured lengths the answer is "below" or "not within". Where
-between the lengths the curves cross is estimated in crossing.py.
+three processes each: by chance that happens to the one once in twenty times, and to either of them
+once in ten. Everything else is undetermined. Nothing is extrapolated: beyond the measured lengths
+the answer is "below" or "not within". Where between the lengths the curves cross is estimated in
+crossing.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The exponent from each measured length to the next: the slope of log t over log N.
 
 No floor is taken out of it: where a floor dominates the slope is near zero. Its interval is Welch's
-for the difference of two mean log medians.
+for the difference of two mean log medians, as if of other processes: what one process has in common
+at both lengths cancels in the slope, and the interval is the wider for not using it.
 """
 
 from __future__ import annotations

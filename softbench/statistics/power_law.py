@@ -8,6 +8,12 @@ from the spread between processes at the lengths it hangs on, with Satterthwaite
 freedom. One pooled variance would cover the floor only three times in four where the shortest and
 longest lengths are noisier than the others (validated in results/validation/intervals.md).
 
+One process measures all lengths, and what it does to all of them is no matter of chance between
+lengths. It cancels in the exponent and does not in floor, scale and curve: those are as sure of it
+as there are processes, and their intervals are the wider for it. Were lengths taken as independent,
+they would hold the truth far less often than said (same page). What is assumed still: a process
+moves all lengths alike, or each by itself, and not some of them together.
+
 Where the lengths lie further from the curve than the processes from each other (F test at 5 %), the
 law does not hold as written: caches have steps. `holds` is False then, and the intervals come from
 the lengths' scatter about the curve. Counts that never differ have no spread: the law holds where
@@ -23,9 +29,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from softbench.statistics import _intervals
-from softbench.statistics._fitted import FEWEST_LENGTHS, fitted
+from softbench.statistics._fitted import FEWEST_LENGTHS, Processes, fitted
 
-__all__ = ["FEWEST_LENGTHS", "Parameter", "PowerLaw", "fit", "ribbon"]
+__all__ = ["FEWEST_LENGTHS", "Parameter", "PowerLaw", "Processes", "fit", "ribbon"]
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,20 @@ class PowerLaw:
         return self.floor.value + self.scale.value * math.pow(length, self.exponent.value)
 
 
-def fit(medians: Mapping[int, Sequence[float]], *, confidence: float = 0.95) -> PowerLaw:
+def fit(
+    medians: Mapping[int, Sequence[float]],
+    *,
+    processes: Processes | None = None,
+    confidence: float = 0.95,
+) -> PowerLaw:
     """The law that fits best, given one median of every process at each length.
 
-    Whole numbers that never differ are counts. Raises ValueError with fewer than four lengths, with
-    a length without median, or a median that is not positive.
+    processes: which process each median is of, by length; without it, the first of every length are
+    of one process, and so on. Whole numbers that never differ are counts. Raises ValueError with
+    fewer than four lengths, with a length without median, a median that is not positive, or one
+    without a process of its own.
     """
-    found = fitted(medians)
+    found = fitted(medians, processes)
     exponent, floor, scale = (
         Parameter(value, *ends)
         for value, ends in zip(
@@ -89,13 +102,17 @@ def fit(medians: Mapping[int, Sequence[float]], *, confidence: float = 0.95) -> 
 
 
 def ribbon(
-    medians: Mapping[int, Sequence[float]], lengths: Sequence[float], *, confidence: float = 0.95
+    medians: Mapping[int, Sequence[float]],
+    lengths: Sequence[float],
+    *,
+    processes: Processes | None = None,
+    confidence: float = 0.95,
 ) -> list[Parameter]:
     """The fitted curve at `lengths`, each value with its own (pointwise) interval.
 
-    Raises ValueError as `fit` does, and for a length outside the measured ones.
+    processes: as for `fit`. Raises ValueError as `fit` does, and for a length outside the measured.
     """
-    found = fitted(medians)
+    found = fitted(medians, processes)
     _refuse_outside(lengths, found.lengths)
     ends = _intervals.of_curve(found, lengths, confidence)
     logs = found.logs(found.steps(lengths)).tolist()

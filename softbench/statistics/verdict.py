@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from softbench.statistics.power_law import Parameter, PowerLaw, fit
+from softbench.statistics.power_law import Parameter, PowerLaw, Processes, fit
 
 Kind = Literal["linear", "quadratic", "undetermined"]
 FEWEST_LENGTHS = 5
@@ -28,20 +28,24 @@ class Verdict:
     reason: str
 
 
-def verdict(medians: Mapping[int, Sequence[float]]) -> Verdict:
+def verdict(
+    medians: Mapping[int, Sequence[float]], *, processes: Processes | None = None
+) -> Verdict:
     """The verdict on one median of every process at each length.
 
-    Raises ValueError for a median that is not positive, or a length without one.
+    processes: which process each is of, as for `power_law.fit`. Raises ValueError for a median that
+    is not positive, or a length without one.
     """
     if len(medians) < FEWEST_LENGTHS:
         return Verdict("undetermined", f"{len(medians)} lengths, a verdict takes {FEWEST_LENGTHS}")
-    law, smallest = fit(medians), min(medians)
+    law, smallest = fit(medians, processes=processes), min(medians)
     if law.without_interval:
         return Verdict("undetermined", f"{law.without_interval} a length gives no interval")
     kind = _of(law.exponent)
     if kind == "undetermined":
         return Verdict(kind, f"exponent {_told(law)} lies in neither band{_missed(law)}")
-    shorter = fit({length: values for length, values in medians.items() if length != smallest})
+    rest = {length: values for length, values in medians.items() if length != smallest}
+    shorter = fit(rest, processes=processes)
     within = f"exponent {_told(law)} lies within {_band(kind)}"
     if _of(shorter.exponent) != kind:
         but = f"but not without N = {smallest:,}: {_told(shorter)}"

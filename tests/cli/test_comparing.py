@@ -4,7 +4,7 @@ Mutants seen red: another machine judged, another protocol judged, measured byte
 counts refused elsewhere, code 0 in spite of a refusal, A and B exchanged, the first of two folders
 taken, records of two environments mixed, a library's CUDA held against a machine without device, a
 device's CUDA overlooked, counts among what chance may change, few calls never judged, cells of one
-side dropped.
+side dropped, few calls among what intervals judged, three processes enough to judge without one.
 """
 
 from __future__ import annotations
@@ -262,9 +262,28 @@ def test_what_failed_or_is_alone_is_said(
 def test_every_call_decides_where_calls_are_few(
     compare: Command, write: Callable[..., Path]
 ) -> None:
-    slow = write("slow", recorded(FOUR[0], "latency", [[4.0], [4.5], [4.2]]))
+    """And is no interval: it counts neither among those nor with their chance."""
+    slow = write("slow", recorded(FOUR[0], "latency", [[4.0], [4.5], [4.2], [4.4]]))
+    quick = write("quick", recorded(FOUR[0], "latency", [[2.0], [2.5], [2.2], [2.1]]))
+    _, found = told(compare, slow, quick)
+    assert verdicts(found) == {"N=196 latency": "B better"}
+    assert (found["judged_by_interval"], found["different"]) == (0, 0)
+    assert found["different_in_every_call"] == 1
+    said = compare(slow, quick)[1]
+    assert "1 cell without interval judged different by every call, over 4 processes" in said
+    assert "with intervals differ" not in said
+
+
+def test_every_call_of_three_processes_is_not_enough(
+    compare: Command, write: Callable[..., Path]
+) -> None:
+    """By chance they lie apart once in ten times."""
+    slow = write("slow", recorded(FOUR[0], "latency", [[4.0], [4.5], [4.2], [4.4]]))
     quick = write("quick", recorded(FOUR[0], "latency", [[2.0], [2.5], [2.2]]))
-    assert verdicts(told(compare, slow, quick)[1]) == {"N=196 latency": "B better"}
+    for one, other in ((slow, quick), (quick, slow)):
+        _, found = told(compare, one, other)
+        assert verdicts(found) == {"N=196 latency": "not judged"}
+        assert found["different_in_every_call"] == found["judged_by_interval"] == 0
 
 
 def test_a_folder_above_one_is_that_one_and_above_several_is_refused(

@@ -2,23 +2,25 @@
 
 Mutants seen red: launch-bound times fitted, predictions among the sources, the letters of the
 reasons mixed up, an interval printed for counts, a rounding error printed as a floor, both modes in
-one table, the distance from the law left out, the number of processes not told.
+one table, the distance from the law left out, the number of processes not told, the place of a
+median taken for its repeat.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_records import LENGTHS, case, counted, record, suite, timed
+from synthetic_records import LENGTHS, SPREAD, case, counted, record, suite, timed
 
 from softbench import plugins
 from softbench.case import Record
 from softbench.reports import fits
 from softbench.reports._laws import WHY
+from softbench.statistics.power_law import fit
 
 SEVEN = LENGTHS[:7]
 
@@ -32,9 +34,16 @@ def rendered(records: list[Record], folder: Path) -> tuple[str, str, dict[Any, d
 
 
 def sweep(
-    seconds: Callable[[int], float], lengths: tuple[int, ...] = SEVEN, **further: Any
+    seconds: Callable[[int], float],
+    lengths: tuple[int, ...] = SEVEN,
+    spread: Sequence[float] = SPREAD,
 ) -> list[Record]:
-    return [r for n in lengths for r in timed(case("soft", n), seconds(n), **further)]
+    """Another process is the slowest at every length."""
+    return [
+        r
+        for at, n in enumerate(lengths)
+        for r in timed(case("soft", n), seconds(n), spread=[*spread[at % 3 :], *spread[: at % 3]])
+    ]
 
 
 def cells(markdown: str, *start: str) -> list[str]:
@@ -137,3 +146,18 @@ def test_nothing_to_fit_is_said_plainly(tmp_path: Path) -> None:
         fits.render([], tmp_path)
     with pytest.raises(ValueError, match="hold no measured latency"):
         fits.render(counted(case(), "parameters", 3), tmp_path)
+
+
+def test_repeats_are_paired_by_number_where_one_is_missing(tmp_path: Path) -> None:
+    """What remains at that length is of the first and the third process, not of the second."""
+    factors = (0.9, 1.0, 1.1)
+    made = [r for n in SEVEN for r in timed(case("soft", n), n * 1e-6, spread=factors)]
+    lost = [one for one in made if (one.case.shape.seq_len, one.repeat) != (1600, 1)]
+    row = rendered(lost, tmp_path)[2]["latency", "SOFT"]
+    assert row["num_processes"] == "2"
+    told = float(row["exponent_high"]) - float(row["exponent_low"])
+    repeats = {n: (0, 2) if n == 1600 else (0, 1, 2) for n in SEVEN}
+    medians = {n: [n * 1e-6 * factors[at] for at in repeats[n]] for n in SEVEN}
+    paired, mixed = fit(medians, processes=repeats).exponent, fit(medians).exponent
+    assert told == pytest.approx((paired.high or 0) - (paired.low or 0), rel=1e-3)
+    assert told < 0.9 * ((mixed.high or 0) - (mixed.low or 0))
