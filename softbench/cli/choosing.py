@@ -34,7 +34,8 @@ def choose(
     """The suite of that name or path. Raises SuiteError."""
     path = find(name)
     raw = read(path, changes)
-    suite = narrowed(parse(raw, path.stem, str(path)), only)
+    where = f"{path} with --set {' '.join(changes)}" if changes else str(path)
+    suite = narrowed(parse(raw, path.stem, where), only)
     files = [(str(file.resolve()), plugins.file_hash(file)) for file in plugin_files]
     return Choice(path, raw, suite, files)
 

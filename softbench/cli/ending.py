@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ class BadInputError(Exception):
 
 
 INTERRUPTED = 130
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what is written to, full
 
 
 def exit_code(command: Callable[[], Any]) -> int:
@@ -61,5 +63,7 @@ def _code_of(error: Exception) -> int | None:
 
     explained = UnknownNameError | BrokenPluginError | RecordsError | SuiteError | BadInputError
     if isinstance(error, explained) or hasattr(error, "format_message"):
+        return 2
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         return 2
     return 4 if isinstance(error, WorkerLost) else None

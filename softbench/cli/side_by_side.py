@@ -13,6 +13,7 @@ from softbench.reports._points import Point, Series
 from softbench.reports._units import human, number
 
 HEADING = ("Mechanism", "N", "A", "B", "B / A", "Verdict")
+MOST_ALONE = 12  # lines of what one side lacks; a narrowed run lacks most of the whole
 Row = tuple[str, ...]
 Parts = Mapping[str, Sequence[Cell]]
 
@@ -129,7 +130,10 @@ def _alone(points: Sequence[Point], names: Mapping[Series, str]) -> Iterator[str
     for point in points:
         where = f"{names[point.series]}, N = {point.seq_len:,}, {MODE[point.mode]}"
         quantities[where].append(quantity_name(point.quantity))
-    return (f"- {where}: {', '.join(each)}" for where, each in quantities.items())
+    told = [f"- {where}: {', '.join(each)}" for where, each in quantities.items()]
+    yield from told[:MOST_ALONE]
+    if len(told) > MOST_ALONE:
+        yield f"- and {len(told) - MOST_ALONE} more (--json lists them all)"
 
 
 def _varying(cases: Sequence[Case]) -> list[str]:

@@ -130,7 +130,8 @@ def _resident(workload: Workload) -> Measurement | Unsupported:
         peak, before = resident_bytes(workload.step)
     except Unsupported as unsupported:
         return unsupported
-    return Measurement([peak], {"instrument": "VmHWM", "before": before})
+    # Measured, not counted: it differs from process to process, so it is no whole number here.
+    return Measurement([float(peak)], {"instrument": "VmHWM", "before": before})
 
 
 def _weights(workload: Workload) -> list[Tensor]:

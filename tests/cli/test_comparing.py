@@ -259,6 +259,16 @@ def test_what_failed_or_is_alone_is_said(
     assert "## Only in B\n\n- Linformer, N = 196, forward: Latency" in out
 
 
+def test_of_much_that_is_alone_little_is_listed(
+    compare: Command, a: Path, write: Callable[..., Path]
+) -> None:
+    lengths = range(300, 320)
+    records = [r for n in lengths for r in recorded(case(n), "latency", timed(1.0, 1.1))]
+    _, out, _ = compare(a, write("there", recorded(FOUR[0], "latency", timed(1.0, 1.1)) + records))
+    assert out.count("forward: Latency") == 12
+    assert "- and 8 more (--json lists them all)" in out
+
+
 def test_every_call_decides_where_calls_are_few(
     compare: Command, write: Callable[..., Path]
 ) -> None:

@@ -1,9 +1,11 @@
 """Whatever is typed wrong gets one line on standard error and code 2, and nothing is written.
 
 Mutants seen red: the parser's own errors let through as tracebacks, damaged records read over, a
-device that is missing not looked for, an unknown room answered with an empty list.
+device that is missing not looked for, an unknown room answered with an empty list, a full disk's
+error let through, a bad --set laid at the file's door.
 """
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from softbench.cli import main
+from softbench.cli.ending import exit_code
 from softbench.environment import Environment
 from softbench.records import FILE, Store
 from softbench.run import Crew
@@ -120,7 +123,7 @@ def says(message: str, *fragments: str) -> None:
         (["run", "good.yaml", "--executor", "lcoal"], ["'lcoal'", "did you mean 'local'?"]),
         (["run", "good.yaml", "--set", "repeats"], ["--set repeats", "key=value"]),
         (["run", "good.yaml", "--set", "repeat=1"], ["'repeat'", "did you mean 'repeats'?"]),
-        (["run", "good.yaml", "--set", "repeats=0"], ["repeats: 0", "equal to 1"]),
+        (["run", "good.yaml", "--set", "repeats=0"], ["--set repeats=0: repeats: 0", "equal to 1"]),
         (["run", "good.yaml", "--only", "sotfmax"], ["--only sotfmax", "'softmax'?"]),
         (["run", "good.yaml", "--only", "*"], ["--only *", "softmax"]),
         (["run", "good.yaml", "--device", "gpu"], ["no device 'gpu'", "did you mean 'cpu'?"]),
@@ -180,3 +183,11 @@ def test_damaged_records_are_named_by_their_line(results: Path, refused: Refused
 def test_a_folder_that_another_run_holds_is_left_alone(results: Path, refused: Refused) -> None:
     with Store(results):
         says(refused("run", "good.yaml", "--repair"), "another run holds", "--out")
+
+
+def test_a_full_disk_is_said_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fill() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert exit_code(fill) == 2
+    assert capsys.readouterr().err == "softbench: [Errno 28] No space left on device\n"
