@@ -9,6 +9,7 @@ launch floor is as large as what grows at the shortest length, unless a table sa
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -108,10 +109,13 @@ def table(
     return Table(title, heading, list(rows), limits, note)
 
 
-def between(low: float, high: float, *columns: str) -> Limits:
-    """All of these columns within the two."""
-    words = f"{low:g} to {high:g} % ({', '.join(columns)})."
-    return Limits(words, lambda row: all(low <= float(row[name]) <= high for name in columns))
+def between(low: float, high: float, *columns: str, times: int = 0) -> Limits:
+    """All of these columns within the two; beyond by chance if `times` simulations leave room."""
+    chance = 200 * math.sqrt(0.95 * 0.05 / times) if times else 0.0
+    words = f"{low:g} to {high:g} % ({', '.join(columns)})"
+    words += f", outside from two sd of the simulation beyond, ±{chance:.1f}." if chance else "."
+    least, most = low - chance, high + chance
+    return Limits(words, lambda row: all(least <= float(row[name]) <= most for name in columns))
 
 
 def seldom(row: Mapping[str, str]) -> bool:
@@ -377,11 +381,11 @@ def laws_told(draw: Draw) -> Iterator[Table]:
     yield table("Exponent, floor and scale", heading, laws(draw), limits, AGAIN)
     heading = f"Linear law with | Processes | {about} | Exponent, pooled | Floor, pooled"
     note = f"{FEWER:,} simulations a row, {FEWEST} of the last two columns. {UNEVEN}"
-    title, limits = "The same off the beaten track", between(93, 100, *parts)
+    title, limits = "The same off the beaten track", between(93, 100, *parts, times=FEWER)
     yield table(title, heading, uneven(draw), limits, note)
     note = f"{FEWER:,} simulations a row (error ±0.7), noise 5 %. {RIBBON}"
     heading = f"Law | Processes | {' | '.join(lengths)}"
-    yield table("The ribbon", heading, ribbons(draw), between(93, 98.5, *lengths), note)
+    yield table("The ribbon", heading, ribbons(draw), between(93, 98, *lengths, times=FEWER), note)
 
 
 def shared_told(draw: Draw) -> Iterator[Table]:
@@ -390,7 +394,10 @@ def shared_told(draw: Draw) -> Iterator[Table]:
     without = [f"{name}, held independent" for name in ("Exponent", "Floor", columns[4])]
     heading = " | ".join(["Processes", "Common", "Each length", *columns, *without])
     note = f"{FEWER:,} simulations a row, {FEWEST} of the last three columns. {SHARING}"
-    title, limits = "What a process does to all of its lengths", between(93, 98.5, *columns)
+    title, limits = (
+        "What a process does to all of its lengths",
+        between(93, 98, *columns, times=FEWER),
+    )
     yield table(title, heading, shared(draw), limits, note)
     note = f"{FEWER:,} simulations a row; common 5 %, each length 2 %. {SHARED_CROSSING}"
     heading = "A process moves | Processes | Coverage"
