@@ -1,12 +1,35 @@
-"""Which folders make the package; all else is in pyproject.toml.
+"""Which folders make the package, and its compiled kernels; all else is in pyproject.toml.
 
-Written as code because pyproject.toml can find packages or place suites/ inside one, not both.
+Written as code because pyproject.toml can find packages or place suites/ inside one, not both, and
+knows no optional extensions.
 """
 
-from setuptools import find_packages, setup
+import platform
+
+from setuptools import Extension, find_packages, setup
+
+# Instruction sets for which the kernels are built; the processor's best is taken when they load.
+X86 = {"avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"], "avx2": ["-march=x86-64-v3"]}
+SETS = (X86 if platform.machine() in ("x86_64", "AMD64") else {}) | {"plain": []}
+# What vectors need to be as quick as scalars are allowed to be; NaN stays NaN.
+OPTIONS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"]
+FOLDER = "softbench/kernels/cpu"
+HEADERS = [f"{FOLDER}/{name}.hpp" for name in ("lanes", "blocks", "low_rank", "newton", "windows")]
 
 setup(
     packages=[*find_packages(include=["softbench*"]), "softbench.suites"],
     package_dir={"softbench.suites": "suites"},
     package_data={"softbench.suites": ["**/*.yaml"]},
+    ext_modules=[
+        Extension(
+            f"softbench.kernels._low_rank_{name}",
+            [f"{FOLDER}/low_rank.cpp"],
+            depends=HEADERS,
+            extra_compile_args=[*OPTIONS, "-Wno-psabi", *flags],
+            extra_link_args=["-pthread"],
+            language="c++",
+            optional=True,  # without a compiler there is no fused backend, and nothing else is lost
+        )
+        for name, flags in SETS.items()
+    ],
 )

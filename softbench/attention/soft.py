@@ -4,7 +4,8 @@
 the queries, divided by D^(1/4). With L the M landmarks of q, `P = exp(-½‖q_i - L_j‖²)` and
 `A = exp(-½‖L_i - L_j‖²)` (eqs. 5 to 9), the output is `(P X)(Pᵀ v)`, X the Newton iterate for A.
 
-`eager` is the authors' formulation, norms by products with ones included: the yardstick for speed.
+Backends: `eager`, the authors' formulation, norms by products with ones included: the yardstick for
+speed; `fused`, the same function by compiled kernels on the CPU; `auto`, the best that runs.
 
 Differences from the paper and the authors' code:
 - Squared distances are clamped at 0: rounding takes them below, and the kernel above 1.
@@ -19,12 +20,12 @@ Differences from the paper and the authors' code:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from softbench.attention import _gaussian_counts, _landmark_rules, _landmarks
+from softbench.attention import _fused, _gaussian_counts, _landmark_rules, _landmarks
 from softbench.attention._fields import (
     ConvKernelSize,
     Gradient,
@@ -41,6 +42,7 @@ from softbench.attention._value_conv import convolution_weight, value_convolutio
 from softbench.case import Level, Mode, Shape, Value
 from softbench.inverse._precision import full_precision, widened
 from softbench.inverse._solving import ridged
+from softbench.kernels import newton
 
 RANK: str | None = "num_landmarks"
 SHARES_KEYS = True
@@ -74,7 +76,8 @@ def attend(
 
     ValueError: keys are given, or a grid is needed and missing.
     """
-    _refuse_keys(k_BHND)
+    if k_BHND is not None:
+        raise ValueError("the keys of soft are its queries; pass None for k")
     q_BHND = scaled(q_BHND)
     landmarks_BHMD = _landmarks.sample(
         q_BHND, params.landmarks, params.num_landmarks, weights, grid
@@ -87,7 +90,16 @@ def attend(
     return out_BHND
 
 
-BACKENDS: dict[str, Callable[..., Tensor]] = {"eager": attend}
+def inverse(landmarks_BHMD: Tensor, params: Params) -> Tensor:
+    """[B, H, M, M]: X for the kernel of the landmarks, norms by sums; Newton's steps compiled."""
+    a_BHMM = gaussian_kernel(landmarks_BHMD, landmarks_BHMD)
+    if params.inverse == "newton" and params.gradient == "implicit":
+        return newton.invert(a_BHMM, num_iters=params.num_newton_iters, ridge=params.ridge)
+    return _solved(a_BHMM, params)
+
+
+BACKENDS = _fused.backends(attend, inverse)
+backend_ran = _fused.backend_ran
 
 
 def exact(q_BHTD: Tensor, k_BHND: Tensor | None, v_BHND: Tensor, params: Params) -> Tensor:
@@ -143,7 +155,7 @@ def flops(
         number, params.num_newton_iters, mode=mode, gradient=params.gradient
     )
     return _gaussian_counts.terms(
-        shape, number, kind, size, solution=solution, level=level, mode=mode
+        shape, number, kind, size, solution=solution, level=level, backend=backend, mode=mode
     )
 
 
@@ -163,11 +175,6 @@ class Attention(nn.Module):
         return self.heads(self, x_BNC)
 
 
-def _refuse_keys(k_BHND: Tensor | None) -> None:
-    if k_BHND is not None:
-        raise ValueError("the keys of soft are its queries; pass None for k")
-
-
 def _low_rank(q_BHND: Tensor, landmarks_BHMD: Tensor, v_BHND: Tensor, params: Params) -> Tensor:
     """[B, H, N, D]: (P X)(Pᵀ v), eq. 9."""
     p_BHNM = gaussian_kernel_by_ones(q_BHND, landmarks_BHMD)
@@ -178,7 +185,11 @@ def _low_rank(q_BHND: Tensor, landmarks_BHMD: Tensor, v_BHND: Tensor, params: Pa
 def _inverted(landmarks_BHMD: Tensor, params: Params) -> tuple[Tensor, Tensor]:
     """[B, H, M, M] twice: the kernel A of the landmarks, and the solver's X."""
     a_BHMM = gaussian_kernel_by_ones(landmarks_BHMD, landmarks_BHMD)
+    return a_BHMM, _solved(a_BHMM, params)
+
+
+def _solved(a_BHMM: Tensor, params: Params) -> Tensor:
     x_BHMM: Tensor = solver(params.inverse).invert(
         a_BHMM, num_iters=params.num_newton_iters, ridge=params.ridge, gradient=params.gradient
     )
-    return a_BHMM, x_BHMM
+    return x_BHMM

@@ -5,7 +5,7 @@ row sums `s_i = (Σ_j A_ij)^(-½)`: the output is `(P diag(s) X diag(s)) (Pᵀ v
 from a searched step size, without a ridge. It has no dense limit of its own: with every token
 a landmark it is `S D^(-½) S⁻¹ D^(-½) S v`, so no `exact`.
 
-`eager` has norms by products with ones, as in soft and in the authors' code.
+Backends as in soft: `eager` has norms by products with ones, as in the authors' code.
 
 Differences from the paper and the authors' code:
 - `scope: matrix` is the default: step size and line search of every matrix by itself. The authors'
@@ -17,7 +17,7 @@ Differences from the paper and the authors' code:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from pydantic import Field
@@ -25,13 +25,14 @@ from torch import Tensor, nn
 
 from softbench.attention import (
     _counts,
+    _fused,
     _gaussian_counts,
     _landmark_rules,
     _landmarks,
     _line_search,
 )
 from softbench.attention._fields import ConvKernelSize, Landmarks, NumIters, NumLandmarks
-from softbench.attention._gaussian import gaussian_kernel_by_ones
+from softbench.attention._gaussian import gaussian_kernel, gaussian_kernel_by_ones
 from softbench.attention._multihead import assembled
 from softbench.attention._value_conv import convolution_weight, value_convolution
 from softbench.case import Level, Mode, Shape, Value
@@ -83,7 +84,14 @@ def attend(
     return out_BHND
 
 
-BACKENDS: dict[str, Callable[..., Tensor]] = {"eager": attend}
+def inverse(landmarks_BHMD: Tensor, params: Params) -> Tensor:
+    """[B, H, M, M]: diag(s) X diag(s) for the kernel of the landmarks, norms by sums."""
+    a_BHMM = gaussian_kernel(landmarks_BHMD, landmarks_BHMD)
+    return _normalised(a_BHMM, _searched(a_BHMM, params))
+
+
+BACKENDS = _fused.backends(attend, inverse)
+backend_ran = _fused.backend_ran
 
 
 def landmark_inverse(
@@ -124,7 +132,7 @@ def flops(
     number, kind, size = params.num_landmarks, params.landmarks, params.conv_kernel_size
     solution = _line_search.flops(number, params.num_newton_iters, passes=_counts.passes(mode))
     return _gaussian_counts.terms(
-        shape, number, kind, size, solution=solution, level=level, mode=mode
+        shape, number, kind, size, solution=solution, level=level, backend=backend, mode=mode
     )
 
 
@@ -147,16 +155,23 @@ class Attention(nn.Module):
 def _low_rank(q_BHND: Tensor, landmarks_BHMD: Tensor, v_BHND: Tensor, params: Params) -> Tensor:
     """[B, H, N, D]: (P diag(s) X diag(s)) (Pᵀ v)."""
     p_BHNM = gaussian_kernel_by_ones(q_BHND, landmarks_BHMD)
-    a_BHMM, x_BHMM = _inverted(landmarks_BHMD, params)
-    scale_BHM = a_BHMM.sum(-1).rsqrt()
-    middle_BHMM = scale_BHM[..., :, None] * x_BHMM * scale_BHM[..., None, :]
+    middle_BHMM = _normalised(*_inverted(landmarks_BHMD, params))
     return (p_BHNM @ middle_BHMM) @ (p_BHNM.mT @ v_BHND)
 
 
 def _inverted(landmarks_BHMD: Tensor, params: Params) -> tuple[Tensor, Tensor]:
     """[B, H, M, M] twice: the kernel A of the landmarks, and X."""
     a_BHMM = gaussian_kernel_by_ones(landmarks_BHMD, landmarks_BHMD)
-    x_BHMM = _line_search.invert_by_line_search(
+    return a_BHMM, _searched(a_BHMM, params)
+
+
+def _searched(a_BHMM: Tensor, params: Params) -> Tensor:
+    return _line_search.invert_by_line_search(
         a_BHMM, num_iters=params.num_newton_iters, scope=params.scope
     )
-    return a_BHMM, x_BHMM
+
+
+def _normalised(a_BHMM: Tensor, x_BHMM: Tensor) -> Tensor:
+    """diag(s) X diag(s) with s from the row sums of A."""
+    scale_BHM = a_BHMM.sum(-1).rsqrt()
+    return scale_BHM[..., :, None] * x_BHMM * scale_BHM[..., None, :]

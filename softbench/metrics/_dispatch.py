@@ -20,6 +20,7 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from softbench.kernels import costs
 from softbench.metrics import _factorisations
 
 Formula = Callable[[tuple[Any, ...], Any], int]
@@ -107,7 +108,7 @@ def formulas() -> dict[str, Formula]:
     for name in FUSED_ATTENTION:
         counted[name] = lambda args, output: _scores_products(2, *args[:3])
         counted[f"{name}_backward"] = lambda args, output: _scores_products(5, *args[1:4])
-    return {f"aten::{name}": formula for name, formula in counted.items()}
+    return {f"aten::{name}": formula for name, formula in counted.items()} | costs.FLOPS
 
 
 FUSED_ATTENTION = (

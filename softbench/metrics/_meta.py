@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from softbench.case import Case
-from softbench.workload import Workload, build
+from softbench.workload import Workload, build, resolved
 
 
 def meta_workload(case: Case) -> Workload:
     """The workload of `case` on the meta device, eager: a compiled program dispatches nothing."""
-    twin = build(case.model_copy(update={"device": "meta", "compile": False}))
+    twin = build(resolved(case).model_copy(update={"device": "meta", "compile": False}))
     return replace(twin, twin_of=case)

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from softbench.case import Case
+from softbench.kernels import costs
 from softbench.metrics import flops
 from softbench.metrics._dispatch import FUSED_ATTENTION, operator_name
 from softbench.metrics._fused import FusedAttention
@@ -125,7 +126,7 @@ def _exponentials(name: str, args: tuple[Any, ...], written: list[Tensor]) -> in
         return _scores(*args[:2])
     if name.removesuffix("_backward") in FUSED:
         return _scores(*args[1:3])
-    return 0
+    return costs.exponentials(name, args)
 
 
 def _scores(q_BHND: Tensor, k_BHND: Tensor) -> int:

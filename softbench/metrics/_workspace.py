@@ -1,6 +1,7 @@
 """Bytes that a kernel takes and gives back inside one operator, where dispatch cannot see them.
 
-Known: convolutions (a file of their own) and flash attention on the CPU. The latter works on tiles
+Known: convolutions and softbench's own kernels (files of their own) and flash attention on the CPU.
+The latter works on tiles
 of 32, 64 or 256 queries by at most 512 keys and keeps one tile's scores, running maxima and sums,
 and partial output per thread, in float32 (float64 for float64); half precision keeps a second copy
 of the tile in its own type.
@@ -17,7 +18,9 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
+from softbench.kernels import costs
 from softbench.metrics._convolution_workspace import backward_bytes, forward_bytes
+from softbench.metrics._dispatch import operator_name
 
 FLASH_CPU = "aten._scaled_dot_product_flash_attention_for_cpu"
 
@@ -35,7 +38,7 @@ def cpu_workspace(func: OpOverload, args: tuple[Any, ...], output: Any) -> int:
         return forward_bytes(args, output)
     if name == "aten.convolution_backward.default":
         return backward_bytes(args, output)
-    return 0
+    return costs.workspace_bytes(operator_name(func), args)
 
 
 def no_workspace(func: OpOverload, args: tuple[Any, ...], output: Any) -> int:

@@ -17,7 +17,7 @@ from softbench.case import Case, Measurement
 from softbench.metrics._dispatch import DispatchCounter
 from softbench.metrics._meta import meta_workload
 from softbench.protocol import Protocol
-from softbench.workload import Workload, params_of
+from softbench.workload import Workload, params_of, resolved
 
 QUANTITIES = {
     "flops": ("FLOP", "lower"),
@@ -55,6 +55,7 @@ def measure(workload: Workload, protocol: Protocol) -> dict[str, Measurement]:
 
 def closed_form(case: Case) -> dict[str, int]:
     """The mechanism's own FLOPs of one step by term."""
+    case = resolved(case)
     mechanism = plugins.load("attention", case.attention)
     terms: dict[str, int] = mechanism.flops(
         case.shape, params_of(case), level=case.level, backend=case.backend, mode=case.mode

@@ -104,6 +104,16 @@ def backend_ran(case: Case) -> str:
     return ran
 
 
+def resolved(case: Case) -> Case:
+    """The case with the backend `auto` replaced by what it takes on the case's device.
+
+    For who counts or predicts on the meta device, where every backend runs. Raises Unsupported.
+    """
+    if case.backend != "auto":
+        return case
+    return case.model_copy(update={"backend": backend_ran(case)})
+
+
 def params_of(case: Case) -> Any:
     """The mechanism's own Params of `case`; what it leaves out has the level's default."""
     mechanism = plugins.load("attention", case.attention)

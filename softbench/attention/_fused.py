@@ -1,0 +1,181 @@
+"""Backend `fused` of SOFT and SOFT++: low-rank Gaussian attention by compiled kernels, on the CPU.
+
+Exactly what `eager` computes, products associated from the right: `P (X (Pᵀ v))`, P made tile by
+tile and never held for more than one head a thread. Queries are not copied to be scaled, pooled
+landmarks add their gradient in place, convolutions see tokens as images whose channels lie last.
+`auto` is `fused` where it runs and `eager` elsewhere; records say which.
+
+Narrow dtypes are computed in float32. Second derivatives are refused with a RuntimeError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from softbench.attention import _landmarks
+from softbench.attention._fields import Landmarks
+from softbench.attention._gaussian import scaled
+from softbench.attention._grid import image_to_tokens, tokens_to_image
+from softbench.attention._heads import split_heads
+from softbench.case import Shape, Unsupported
+from softbench.inverse._precision import full_precision, widened
+from softbench.kernels import low_rank, pooling
+
+
+class Params(Protocol):
+    """What is asked of a mechanism's parameters here."""
+
+    @property
+    def landmarks(self) -> Landmarks:
+        """How landmarks are sampled."""
+
+    @property
+    def num_landmarks(self) -> int:
+        """M."""
+
+    @property
+    def conv_kernel_size(self) -> int:
+        """Side of the value convolution's filter, 0 for none."""
+
+
+Attend = Callable[..., Tensor]
+# X [B, H, M, M] of landmarks divided by D^(1/4), by the mechanism's parameters.
+Invert = Callable[[Tensor, Any], Tensor]
+
+
+def backends(eager: Attend, invert: Invert) -> dict[str, Attend]:
+    """What a mechanism offers: its own `eager`, `fused` with its X, and `auto`."""
+    fused = partial(_attend, invert)
+    return {"eager": eager, "fused": fused, "auto": partial(_attend_by_best, eager, fused)}
+
+
+def backend_ran(
+    shape: Shape, *, backend: str, device: str, dtype: torch.dtype, with_gradient: bool
+) -> str:
+    """The backend that runs for `backend`. Raises Unsupported: `fused` where it cannot."""
+    reason = None if backend == "eager" else refusal(torch.device(device).type)
+    if backend == "auto":
+        return "fused" if reason is None else "eager"
+    if reason is not None:
+        raise Unsupported(reason)
+    return backend
+
+
+def refusal(device: str) -> str | None:
+    """Why the kernels do not run on tensors of `device`; None if they do."""
+    if device == "meta":
+        return None
+    if device != "cpu":
+        return f"backend fused runs on the CPU, not on {device}; take eager or auto"
+    if not low_rank.is_built():
+        return (
+            "backend fused has no compiled kernels here; install softbench where there is a C++ "
+            "compiler, or take eager or auto"
+        )
+    return None
+
+
+def _attend_by_best(
+    eager: Attend, fused: Attend, q_BHND: Tensor, *given: Any, **named: Any
+) -> Tensor:
+    best = eager if refusal(q_BHND.device.type) else fused
+    return best(q_BHND, *given, **named)
+
+
+def _attend(
+    invert: Invert,
+    q_BHND: Tensor,
+    k_BHND: Tensor | None,
+    v_BHND: Tensor,
+    *,
+    params: Params,
+    weights: Mapping[str, Tensor],
+    grid: tuple[int, int] | None,
+) -> Tensor:
+    """[B, H, N, D] in the dtype of v: P X Pᵀ v and the value convolution where there is one.
+
+    ValueError: keys are given, or a grid is needed and missing. Unsupported: no kernels here.
+    """
+    if k_BHND is not None:
+        raise ValueError("the keys are the queries here; pass None for k")
+    reason = refusal(q_BHND.device.type)
+    if reason is not None:
+        raise Unsupported(reason)
+    with full_precision(q_BHND.device):
+        q_BHND, landmarks_BHMD = _landmarks_of(widened(q_BHND), params, weights, grid)
+        x_BHMM = invert(landmarks_BHMD, params)
+        out_BHND = low_rank.low_rank(q_BHND, landmarks_BHMD, x_BHMM, widened(v_BHND))
+    out_BHND = out_BHND.to(v_BHND.dtype)
+    if params.conv_kernel_size:
+        out_BHND = out_BHND + value_convolution(v_BHND, weights["value_conv"], grid)
+    return out_BHND
+
+
+def value_convolution(v_BHND: Tensor, weight_H1KL: Tensor, grid: tuple[int, int] | None) -> Tensor:
+    """[B, H, N, D]: as `_value_conv.value_convolution`, all channels of all heads in one image.
+
+    Where v lies in memory as [B, N, H, D], as in a layer, nothing is copied.
+    ValueError: no grid, or one that does not hold the tokens.
+    """
+    batch_size, num_heads, num_tokens, head_dim = v_BHND.shape
+    v_BNC = v_BHND.transpose(1, 2).reshape(batch_size, num_tokens, num_heads * head_dim)
+    filters = weight_H1KL.repeat_interleave(head_dim, 0)
+    rows, columns = weight_H1KL.shape[-2:]
+    image_BCRS = functional.conv2d(
+        tokens_to_image(v_BNC, grid),
+        filters,
+        padding=(rows // 2, columns // 2),
+        groups=num_heads * head_dim,
+    )
+    return split_heads(image_to_tokens(image_BCRS), num_heads)
+
+
+def _landmarks_of(
+    q_BHND: Tensor, params: Params, weights: Mapping[str, Tensor], grid: tuple[int, int] | None
+) -> tuple[Tensor, Tensor]:
+    """The queries for the kernel, and their landmarks divided by D^(1/4)."""
+    kind, number = params.landmarks, params.num_landmarks
+    if kind == "pool":
+        return pooling.with_queries(q_BHND, *windows(q_BHND.shape[2], number, grid))
+    if kind == "conv":
+        # The filters are divided: they are fewer than the queries, and there is no bias.
+        weights = {**weights, "landmark_conv": scaled_filters(weights["landmark_conv"])}
+        return q_BHND, widened(_landmarks.sample(q_BHND, kind, number, weights, grid))
+    return q_BHND, scaled(_landmarks.sample(q_BHND, kind, number, weights, grid))
+
+
+def scaled_filters(weight_DDKL: Tensor) -> Tensor:
+    """The filters of the landmarks' convolution, for queries that are not divided by D^(1/4)."""
+    return weight_DDKL / weight_DDKL.shape[1] ** 0.25
+
+
+def windows(
+    num_tokens: int, num_landmarks: int, grid: tuple[int, int] | None
+) -> tuple[list[int], list[int], int]:
+    """Rows and columns of the landmarks' windows, and how many tokens a row of the grid has.
+
+    Of each side where they begin, then where they end. ValueError: the grid does not hold them.
+    """
+    if grid is None:
+        length, longer = divmod(num_tokens, num_landmarks)
+        lengths = [length] * (num_landmarks - longer) + [length + 1] * longer
+        ends = torch.tensor(lengths).cumsum(0).tolist()
+        return [0, 1], [0, *ends[:-1], *ends], num_tokens
+    rows, columns = grid
+    if rows * columns != num_tokens:
+        held = rows * columns
+        raise ValueError(f"grid {rows}x{columns} holds {held} tokens, not {num_tokens}")
+    side = round(num_landmarks**0.5)
+    return _adaptive(rows, side), _adaptive(columns, side), columns
+
+
+def _adaptive(tokens: int, number: int) -> list[int]:
+    """Begins and ends of PyTorch's adaptive windows: they overlap where `number` is no divisor."""
+    begins = [index * tokens // number for index in range(number)]
+    return begins + [-(-(index + 1) * tokens // number) for index in range(number)]

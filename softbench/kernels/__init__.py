@@ -1,0 +1,1 @@
+"""Fast paths that compute exactly what a mechanism's plain maths computes."""

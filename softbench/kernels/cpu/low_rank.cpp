@@ -1,0 +1,187 @@
+// The entry points that Python calls: all heads of a batch, dealt to threads.
+//
+// Heads are independent; with fewer heads than threads the rest of the threads have nothing to do.
+#include <atomic>
+#include <new>
+#include <thread>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include "low_rank.hpp"
+#include "newton.hpp"
+#include "windows.hpp"
+
+// A tensor [batch, heads, rows, D] by its strides, in numbers; the last is 1.
+struct Operand {
+  void* data;
+  ptrdiff_t batch, head, row;
+};
+
+struct Sizes {
+  int64_t batch, heads, tokens, landmarks, width, threads;
+  double scale;  // of the queries
+};
+
+template <class Real>
+static Rows<Real> rows_of(const Operand& x, int64_t index, const Sizes& sizes) {
+  auto* data = static_cast<std::remove_const_t<Real>*>(x.data);
+  return {data + index / sizes.heads * x.batch + index % sizes.heads * x.head, x.row};
+}
+
+// Asks for large pages where an output has not been touched yet: the system clears and maps a page
+// at its first touch, and small pages take longer than the arithmetic.
+static void in_large_pages(const Operand& x, size_t size) {
+#if defined(__linux__)
+  constexpr uintptr_t page = 1 << 21;
+  const auto begin = reinterpret_cast<uintptr_t>(x.data);
+  const uintptr_t first = (begin + page - 1) & ~(page - 1);
+  const uintptr_t end = (begin + size) & ~(page - 1);
+  if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+#endif
+}
+
+// Numbers that P of one head takes, its last tile filled up.
+template <class Real>
+static int64_t kernel_size(const Sizes& sizes) {
+  return int64_t(Room<Real>::tiles(int(sizes.tokens))) * Lanes<Real>::tile * sizes.landmarks;
+}
+
+// Calls work(thread, index) for every head, in at most sizes.threads threads. False: no memory.
+template <class Work>
+static bool for_heads(const Sizes& sizes, Work work) {
+  const int64_t heads = sizes.batch * sizes.heads;
+  const int64_t threads = heads < sizes.threads ? heads : sizes.threads;
+  std::atomic<int64_t> next{0};
+  std::atomic<bool> fits{true};
+  auto run = [&](int64_t thread) {
+    try {
+      for (int64_t index; (index = next++) < heads;) work(thread, index);
+    } catch (const std::bad_alloc&) {
+      fits = false;
+    }
+  };
+  std::vector<std::thread> others;
+  for (int64_t i = 1; i < threads; ++i) others.emplace_back(run, i);
+  if (threads > 0) run(0);
+  for (auto& other : others) other.join();
+  return fits;
+}
+
+template <class Real>
+static Room<Real> room_of(const Sizes& sizes, void* kernels, int64_t thread) {
+  auto* own = static_cast<Real*>(kernels) + thread * kernel_size<Real>(sizes);
+  return Room<Real>(own, int(sizes.landmarks), int(sizes.width));
+}
+
+template <class Real>
+static Head<Real> head_of(const Sizes& sizes, const Operand& q, const Operand& v,
+                          const Operand& landmarks, const Operand& inverse, int64_t index) {
+  return {int(sizes.tokens), int(sizes.landmarks), int(sizes.width),
+          rows_of<const Real>(q, index, sizes), rows_of<const Real>(v, index, sizes),
+          rows_of<const Real>(landmarks, index, sizes).data,
+          rows_of<const Real>(inverse, index, sizes).data, sizes.scale};
+}
+
+template <class Real>
+static size_t tokens_bytes(const Sizes& sizes) {
+  return sizeof(Real) * sizes.batch * sizes.heads * sizes.tokens * sizes.width;
+}
+
+// in: q, v, landmarks, inverse; out: out, S, W.
+template <class Real>
+static bool all_forward(const Sizes& sizes, const Operand* in, const Operand* out, void* kernels) {
+  in_large_pages(out[0], tokens_bytes<Real>(sizes));
+  return for_heads(sizes, [&](int64_t thread, int64_t index) {
+    Room<Real> room = room_of<Real>(sizes, kernels, thread);
+    forward<Real>(head_of<Real>(sizes, in[0], in[1], in[2], in[3], index), room,
+                  rows_of<Real>(out[0], index, sizes), rows_of<Real>(out[1], index, sizes).data,
+                  rows_of<Real>(out[2], index, sizes).data);
+  });
+}
+
+// in: q, v, landmarks, inverse, dO, S, W; out: dq, dv, d landmarks, d inverse.
+template <class Real>
+static bool all_backward(const Sizes& sizes, const Operand* in, const Operand* out, void* kernels) {
+  in_large_pages(out[0], tokens_bytes<Real>(sizes));
+  in_large_pages(out[1], tokens_bytes<Real>(sizes));
+  return for_heads(sizes, [&](int64_t thread, int64_t index) {
+    Room<Real> room = room_of<Real>(sizes, kernels, thread);
+    backward<Real>(head_of<Real>(sizes, in[0], in[1], in[2], in[3], index), room,
+                   rows_of<const Real>(in[4], index, sizes),
+                   rows_of<const Real>(in[5], index, sizes).data,
+                   rows_of<const Real>(in[6], index, sizes).data,
+                   {rows_of<Real>(out[0], index, sizes), rows_of<Real>(out[1], index, sizes),
+                    rows_of<Real>(out[2], index, sizes).data,
+                    rows_of<Real>(out[3], index, sizes).data});
+  });
+}
+
+// x: q and landmarks of every head.
+template <class Real>
+static bool all_pooled(const Sizes& sizes, const Windows& windows, const Operand* x) {
+  return for_heads(sizes, [&](int64_t, int64_t index) {
+    pooled<Real>(rows_of<const Real>(x[0], index, sizes), windows, sizes.scale, int(sizes.width),
+                 rows_of<Real>(x[1], index, sizes).data);
+  });
+}
+
+// x: d landmarks and dq of every head.
+template <class Real>
+static bool all_pooled_gradients(const Sizes& sizes, const Windows& windows, const Operand* x) {
+  return for_heads(sizes, [&](int64_t, int64_t index) {
+    add_pooled_gradient<Real>(rows_of<const Real>(x[0], index, sizes).data, windows, sizes.scale,
+                              int(sizes.width), rows_of<Real>(x[1], index, sizes));
+  });
+}
+
+// x: A and X of every head.
+template <class Real>
+static bool all_newton(const Sizes& sizes, int64_t steps, double ridge, const Operand* x) {
+  return for_heads(sizes, [&](int64_t, int64_t index) {
+    newton<Real>(rows_of<const Real>(x[0], index, sizes).data, int(sizes.landmarks), steps, ridge,
+                 rows_of<Real>(x[1], index, sizes).data);
+  });
+}
+
+extern "C" {
+int64_t kernel_size_float32(const Sizes* sizes) { return kernel_size<float>(*sizes); }
+int64_t kernel_size_float64(const Sizes* sizes) { return kernel_size<double>(*sizes); }
+int64_t lanes_float32() { return Lanes<float>::count; }
+int64_t lanes_float64() { return Lanes<double>::count; }
+bool forward_float32(const Sizes* sizes, const Operand* in, const Operand* out,
+                      void* kernels) {
+  return all_forward<float>(*sizes, in, out, kernels);
+}
+bool forward_float64(const Sizes* sizes, const Operand* in, const Operand* out,
+                      void* kernels) {
+  return all_forward<double>(*sizes, in, out, kernels);
+}
+bool backward_float32(const Sizes* sizes, const Operand* in, const Operand* out,
+                      void* kernels) {
+  return all_backward<float>(*sizes, in, out, kernels);
+}
+bool backward_float64(const Sizes* sizes, const Operand* in, const Operand* out,
+                      void* kernels) {
+  return all_backward<double>(*sizes, in, out, kernels);
+}
+bool pooled_float32(const Sizes* sizes, const Windows* windows, const Operand* x) {
+  return all_pooled<float>(*sizes, *windows, x);
+}
+bool pooled_float64(const Sizes* sizes, const Windows* windows, const Operand* x) {
+  return all_pooled<double>(*sizes, *windows, x);
+}
+bool pooled_gradient_float32(const Sizes* sizes, const Windows* windows, const Operand* x) {
+  return all_pooled_gradients<float>(*sizes, *windows, x);
+}
+bool pooled_gradient_float64(const Sizes* sizes, const Windows* windows, const Operand* x) {
+  return all_pooled_gradients<double>(*sizes, *windows, x);
+}
+bool newton_float32(const Sizes* sizes, int64_t steps, double ridge, const Operand* x) {
+  return all_newton<float>(*sizes, steps, ridge, x);
+}
+bool newton_float64(const Sizes* sizes, int64_t steps, double ridge, const Operand* x) {
+  return all_newton<double>(*sizes, steps, ridge, x);
+}
+}

@@ -1,0 +1,58 @@
+// Landmarks as means over windows of a token grid, and the gradient of that, added in place.
+#pragma once
+
+#include "blocks.hpp"
+
+// Landmark i of a side covers [begin[i], end[i]) of it; windows may overlap.
+struct Side {
+  int64_t count;
+  const int64_t *begin, *end;
+};
+
+struct Windows {
+  Side rows, columns;
+  int64_t width;  // tokens in a row of the grid
+};
+
+// Calls body(landmark, first token of a run, its length, 1 / tokens of the landmark).
+template <class Body>
+static INLINE void each_run(const Windows& windows, Body body) {
+  const Side &down = windows.rows, &across = windows.columns;
+  for (int64_t r = 0; r < down.count; ++r)
+    for (int64_t row = down.begin[r]; row < down.end[r]; ++row)
+      for (int64_t c = 0; c < across.count; ++c) {
+        const int64_t length = across.end[c] - across.begin[c];
+        const double held = double(length) * double(down.end[r] - down.begin[r]);
+        body(r * across.count + c, row * windows.width + across.begin[c], length, 1 / held);
+      }
+}
+
+// landmark_MD = scale · means of q [N, D].
+template <class Real>
+static INLINE void pooled(Rows<const Real> q, const Windows& windows, double scale, int D,
+                          Real* landmark_MD) {
+  const int64_t M = windows.rows.count * windows.columns.count;
+  std::memset(landmark_MD, 0, sizeof(Real) * M * D);
+  each_run(windows, [&](int64_t landmark, int64_t first, int64_t length, double share) INLINED {
+    const Real factor = Real(scale * share);
+    Real* to = landmark_MD + landmark * D;
+    for (int64_t t = first; t < first + length; ++t) {
+      const Real* from = q.row(t);
+      for (int d = 0; d < D; ++d) to[d] += factor * from[d];
+    }
+  });
+}
+
+// dq [N, D] += what the gradient of the landmarks gives to each token.
+template <class Real>
+static INLINE void add_pooled_gradient(const Real* grad_MD, const Windows& windows, double scale,
+                                       int D, Rows<Real> dq) {
+  each_run(windows, [&](int64_t landmark, int64_t first, int64_t length, double share) INLINED {
+    const Real factor = Real(scale * share);
+    const Real* from = grad_MD + landmark * D;
+    for (int64_t t = first; t < first + length; ++t) {
+      Real* to = dq.row(t);
+      for (int d = 0; d < D; ++d) to[d] += factor * from[d];
+    }
+  });
+}

@@ -1,0 +1,135 @@
+"""Low-rank Gaussian attention on the CPU in one pass over the tokens: `out = P X Pᵀ v`.
+
+`P_ij = exp(-½‖q_i/D^(1/4) - L_j‖²)` (Lu et al., SOFT, arXiv 2110.11945, eqs. 5 and 9). Tiles of P
+are made, used and kept for one head only; the backward makes them once more and needs no N × M
+tensor either. The arithmetic is in cpu/, compiled at installation; what stands here gives PyTorch
+operators for it, so that shapes flow on the meta device and every call is seen when dispatched.
+
+Second derivatives are refused: the backward is not itself differentiated.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from softbench.kernels import _compiled
+
+Triple = tuple[Tensor, Tensor, Tensor]
+Four = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def low_rank(
+    q_BHND: Tensor, landmarks_BHMD: Tensor, inverse_BHMM: Tensor, v_BHND: Tensor
+) -> Tensor:
+    """[B, H, N, D] = P X (Pᵀ v), laid out as v is; float32 or float64, on the CPU or meta.
+
+    The queries are divided by D^(1/4) inside, the landmarks are not. RuntimeError: a backward pass
+    with create_graph=True.
+    """
+    return cast(Tensor, _LowRank.apply(q_BHND, landmarks_BHMD, inverse_BHMM, v_BHND))  # type: ignore[no-untyped-call]
+
+
+def is_built() -> bool:
+    """Whether the compiled kernels are here, in a build that this processor runs."""
+    return _compiled.build() is not None
+
+
+class _LowRank(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, landmarks: Tensor, inverse: Tensor, v: Tensor) -> Tensor:
+        out, given, taken = torch.ops.softbench.low_rank(q, landmarks, inverse, v)
+        ctx.save_for_backward(q, landmarks, inverse, v, given, taken)
+        return cast(Tensor, out)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Four:
+        refuse_second("low_rank")
+        dq, dl, dx, dv = torch.ops.softbench.low_rank_backward(grad, *ctx.saved_tensors)
+        return dq, dl, dx, dv
+
+
+def refuse_second(name: str) -> None:
+    """Raise RuntimeError where a graph of the backward itself is asked for."""
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        raise RuntimeError(f"{name} of the fused backend has no second derivative; take eager")
+
+
+@torch.library.custom_op("softbench::low_rank", mutates_args=(), device_types="cpu")
+def _forward(q: Tensor, landmarks: Tensor, inverse: Tensor, v: Tensor) -> Triple:
+    width = q.shape[-1]
+    q, landmarks, v = (padded(one) for one in (q, landmarks, v))
+    outputs = torch.empty_like(v), torch.empty_like(landmarks), torch.empty_like(landmarks)
+    _run("forward", (q, v, landmarks, inverse.contiguous()), outputs, width)
+    out, sums, weights = (unpadded(one, width) for one in outputs)
+    return out, sums, weights
+
+
+@_forward.register_fake
+def _(q: Tensor, landmarks: Tensor, inverse: Tensor, v: Tensor) -> Triple:
+    return torch.empty_like(v), torch.empty_like(landmarks), torch.empty_like(landmarks)
+
+
+@torch.library.custom_op("softbench::low_rank_backward", mutates_args=(), device_types="cpu")
+def _backward(
+    grad: Tensor,
+    q: Tensor,
+    landmarks: Tensor,
+    inverse: Tensor,
+    v: Tensor,
+    sums: Tensor,
+    weights: Tensor,
+) -> Four:
+    width = q.shape[-1]
+    inputs = [padded(one) for one in (q, v, landmarks)]
+    rest = [padded(one) for one in (grad, sums, weights)]
+    inverse = inverse.contiguous()
+    outputs = [torch.empty_like(one) for one in (*inputs, inverse)]
+    _run("backward", (*inputs, inverse, *rest), outputs, width)
+    dq, dv, dl = (unpadded(one, width) for one in outputs[:3])
+    return dq, dl, outputs[3], dv
+
+
+@_backward.register_fake
+def _(
+    grad: Tensor,
+    q: Tensor,
+    landmarks: Tensor,
+    inverse: Tensor,
+    v: Tensor,
+    sums: Tensor,
+    weights: Tensor,
+) -> Four:
+    dq, dl, dx, dv = (torch.empty_like(one) for one in (q, landmarks, inverse, v))
+    return dq, dl, dx, dv
+
+
+def padded(x: Tensor) -> Tensor:
+    """`x` with its last dimension in one piece and filled up to whole vectors."""
+    missing = -x.shape[-1] % _compiled.number("lanes", x.dtype)
+    if missing:
+        return functional.pad(x, (0, missing))
+    return x if x.stride(-1) == 1 else x.contiguous()
+
+
+def unpadded(x: Tensor, width: int) -> Tensor:
+    """What `padded` was given."""
+    return x if x.shape[-1] == width else x[..., :width].contiguous()
+
+
+def _run(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], width: int) -> None:
+    q_BHND, landmarks_BHMD = inputs[0], inputs[2]
+    threads = min(torch.get_num_threads(), q_BHND.shape[0] * q_BHND.shape[1])
+    sizes = _compiled.Sizes(
+        *q_BHND.shape[:3], landmarks_BHMD.shape[2], q_BHND.shape[3], threads, width**-0.25
+    )
+    size = ctypes.byref(sizes)
+    # PyTorch's own memory, so that what is kept of P is seen by whoever measures memory.
+    kernel = q_BHND.new_empty(threads * _compiled.number("kernel_size", q_BHND.dtype, size))
+    given, made = _compiled.operands(inputs), _compiled.operands(outputs)
+    _compiled.call(name, q_BHND.dtype, size, given, made, ctypes.c_void_p(kernel.data_ptr()))

@@ -1,0 +1,89 @@
+"""Landmarks by pooling queries over windows, their gradient added in place to the queries' own.
+
+A mean over windows of a token grid or of a row of tokens, times D^(-1/4). By itself its gradient
+would be a tensor as large as the queries, and their sum another pass over both; here `with_queries`
+hands the queries on, takes their gradient back and adds to it where it lies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from softbench.kernels import _compiled
+from softbench.kernels.low_rank import refuse_second
+
+
+def with_queries(
+    q_BHND: Tensor, rows: Sequence[int], columns: Sequence[int], width: int
+) -> tuple[Tensor, Tensor]:
+    """The queries as they are, [B, H, N, D], and their landmarks [B, H, M, D].
+
+    rows, columns: where the windows of each side begin, then where they end; width: tokens in a
+    row of the grid. Landmarks are numbered row by row. What uses the queries must use those given
+    back, and nothing else may, for their gradient is changed in place.
+    """
+    edges = (list(rows), list(columns), width)
+    return cast(tuple[Tensor, Tensor], _Pooled.apply(q_BHND, *edges))  # type: ignore[no-untyped-call]
+
+
+class _Pooled(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, q: Tensor, rows: list[int], columns: list[int], width: int
+    ) -> tuple[Tensor, Tensor]:
+        ctx.windows = (rows, columns, width)
+        return q.view_as(q), torch.ops.softbench.pooled(q, rows, columns, width)
+
+    @staticmethod
+    def backward(ctx: Any, dq: Tensor, dl: Tensor) -> tuple[Tensor, None, None, None]:
+        refuse_second("pooling")
+        torch.ops.softbench.add_pooled_gradient(dq, dl, *ctx.windows)
+        return dq, None, None, None
+
+
+@torch.library.custom_op("softbench::pooled", mutates_args=(), device_types="cpu")
+def _pooled(q: Tensor, rows: Sequence[int], columns: Sequence[int], width: int) -> Tensor:
+    q = q if q.stride(-1) == 1 else q.contiguous()
+    landmarks = _landmarks(q, rows, columns)
+    _run("pooled", (q, landmarks), q, (rows, columns, width))
+    return landmarks
+
+
+@_pooled.register_fake
+def _(q: Tensor, rows: Sequence[int], columns: Sequence[int], width: int) -> Tensor:
+    return _landmarks(q, rows, columns)
+
+
+@torch.library.custom_op("softbench::add_pooled_gradient", mutates_args=("dq",), device_types="cpu")
+def _add_gradient(
+    dq: Tensor, dl: Tensor, rows: Sequence[int], columns: Sequence[int], width: int
+) -> None:
+    _run("pooled_gradient", (dl.contiguous(), dq), dq, (rows, columns, width))
+
+
+@_add_gradient.register_fake
+def _(dq: Tensor, dl: Tensor, rows: Sequence[int], columns: Sequence[int], width: int) -> None:
+    return None
+
+
+def _landmarks(q: Tensor, rows: Sequence[int], columns: Sequence[int]) -> Tensor:
+    """Empty, for one landmark each window."""
+    return q.new_empty((*q.shape[:2], len(rows) * len(columns) // 4, q.shape[-1]))
+
+
+def _run(
+    name: str,
+    tensors: Sequence[Tensor],
+    q: Tensor,
+    windows: tuple[Sequence[int], Sequence[int], int],
+) -> None:
+    batch, heads, tokens, width = q.shape
+    threads = min(torch.get_num_threads(), batch * heads)
+    sizes = _compiled.Sizes(batch, heads, tokens, 0, width, threads, width**-0.25)
+    given = (ctypes.byref(sizes), ctypes.byref(_compiled.windows(*windows)))
+    _compiled.call(name, q.dtype, *given, _compiled.operands(tensors))

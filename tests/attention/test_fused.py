@@ -1,0 +1,313 @@
+"""Backend `fused` of SOFT and SOFT++, held to the eager one: values, gradients, memory, refusals.
+
+Queries are small, so that kernels lie near one and the attention's own term does not vanish.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from mechanism_checks import relative, seeded, tokens
+from torch import Tensor
+
+from softbench.attention import _fused, soft, soft_norm
+from softbench.case import Case, Shape, Unsupported
+from softbench.contract.attention import case
+from softbench.kernels import low_rank
+from softbench.metrics import peak_memory, predicted_peak_memory
+from softbench.protocol import Protocol
+from softbench.workload import backend_ran, build
+
+pytestmark = pytest.mark.skipif(not low_rank.is_built(), reason="no C++ compiler built the kernels")
+
+GRIDS = {49: (7, 7), 50: None, 60: (6, 10), 196: (14, 14), 203: (7, 29), 400: None}
+BOTH = pytest.mark.parametrize("mechanism", [soft, soft_norm])
+
+
+def both(
+    mechanism: ModuleType,
+    sizes: tuple[int, ...],
+    dtype: torch.dtype = torch.float64,
+    backend: str = "fused",
+    **options: Any,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Output and gradients of q, v and every weight, of the backend in `dtype` and of eager."""
+    grid = GRIDS[sizes[2]]
+    shape = Shape(
+        batch_size=sizes[0], num_heads=sizes[1], seq_len=sizes[2], head_dim=sizes[3], grid=grid
+    )
+    params = mechanism.Params(**options)
+    told = []
+    for name, kind in ((backend, dtype), ("eager", torch.float64)):
+        q, v, cotangent = (tokens(*sizes, seed=seed, scale=0.5) for seed in range(3))
+        weights = mechanism.weights(shape, params, seeded())
+        inputs = {"q": q, "v": v, **weights}
+        made = {
+            key: one.detach().to(kind).requires_grad_() if one.is_floating_point() else one
+            for key, one in inputs.items()
+        }
+        kept = dict(made)
+        out = mechanism.BACKENDS[name](
+            made.pop("q"), None, made.pop("v"), params=params, weights=made, grid=shape.grid
+        )
+        out.backward(cotangent.to(kind))
+        told.append([out, *(one.grad for one in kept.values() if one.requires_grad)])
+    return told[0], told[1]
+
+
+def farthest(pair: tuple[list[Tensor], list[Tensor]]) -> float:
+    found, wanted = pair
+    assert len(found) == len(wanted) > 2
+    assert all(one.norm() > 1e-6 for one in wanted)
+    return max(map(relative, found, wanted))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("sizes", "options"),
+    [
+        ((2, 3, 196, 64), {}),
+        ((1, 2, 203, 32), {}),  # windows that overlap, tiles that are not full
+        ((1, 2, 60, 8), {"num_landmarks": 16}),
+        ((2, 1, 50, 20), {"num_landmarks": 7}),  # a row of tokens, vectors that are not full
+        ((1, 1, 49, 16), {"num_landmarks": 49}),
+        ((1, 2, 400, 64), {"num_landmarks": 100}),
+        ((1, 1, 50, 3), {"num_landmarks": 2}),
+        ((1, 2, 196, 16), {"landmarks": "first", "num_landmarks": 5}),
+        ((1, 2, 196, 16), {"landmarks": "random", "num_landmarks": 20}),
+        ((1, 2, 196, 16), {"landmarks": "conv", "num_landmarks": 49}),
+        ((2, 2, 196, 16), {"conv_kernel_size": 5}),
+        ((2, 2, 60, 8), {"conv_kernel_size": 3, "num_landmarks": 9}),
+    ],
+)
+def test_it_equals_eager_in_values_and_gradients(
+    mechanism: ModuleType, sizes: tuple[int, ...], options: dict[str, Any]
+) -> None:
+    assert farthest(both(mechanism, sizes, **options)) < 1e-10
+
+
+@pytest.mark.parametrize(
+    "options", [{"inverse": "cholesky"}, {"gradient": "unrolled"}, {"inverse": "svd", "ridge": 0.1}]
+)
+def test_every_solver_is_to_be_had(options: dict[str, Any]) -> None:
+    assert farthest(both(soft, (1, 2, 196, 16), **options)) < 1e-10
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("dtype", "bound"), [(torch.float32, 2e-4), (torch.bfloat16, 2e-2), (torch.float16, 4e-3)]
+)
+def test_narrow_dtypes_are_near_eager_in_float64(
+    mechanism: ModuleType, dtype: torch.dtype, bound: float
+) -> None:
+    options = {"num_newton_iters": 6}  # further on rounding grows with the condition number
+    found, wanted = both(mechanism, (1, 2, 196, 64), dtype, **options)
+    assert {one.dtype for one in found} == {dtype}
+    assert relative(found[0], wanted[0]) < bound
+
+
+@BOTH
+@pytest.mark.parametrize("layout", ["layer", "last", "expanded", "every other"])
+def test_any_strides_will_do(mechanism: ModuleType, layout: str) -> None:
+    options: dict[str, Any] = {"params": mechanism.Params(), "weights": {}, "grid": (14, 14)}
+    q, v = (laid_out(tokens(2, 3, 196, 16, seed=seed, scale=0.5), layout) for seed in range(2))
+    found = mechanism.BACKENDS["fused"](q, None, v, **options)
+    assert relative(found, mechanism.attend(q, None, v, **options)) < 1e-10
+
+
+def laid_out(x: Tensor, layout: str) -> Tensor:
+    if layout == "layer":
+        return x.transpose(1, 2).contiguous().transpose(1, 2)
+    if layout == "last":
+        return x.mT.contiguous().mT
+    if layout == "expanded":
+        return x[:1, :1].expand(x.shape)
+    return x.repeat_interleave(2, 2)[:, :, ::2]
+
+
+@BOTH
+@pytest.mark.parametrize("sizes", [(0, 2, 49, 16), (2, 0, 49, 16)])
+def test_an_empty_batch_has_an_empty_answer(mechanism: ModuleType, sizes: tuple[int, ...]) -> None:
+    q = torch.zeros(sizes, requires_grad=True)
+    v = torch.zeros(sizes, requires_grad=True)
+    params = mechanism.Params(num_landmarks=4)
+    out = mechanism.BACKENDS["fused"](q, None, v, params=params, weights={}, grid=(7, 7))
+    out.sum().backward()
+    assert out.shape == sizes
+    assert q.grad is not None
+    assert q.grad.shape == sizes
+
+
+def test_gradients_are_those_of_differences_where_the_inverse_is_one() -> None:
+    params = soft.Params(num_landmarks=4, inverse="cholesky", ridge=0.5)
+    q, v = (tokens(1, 2, 12, 5, seed=seed, scale=0.5).requires_grad_() for seed in range(2))
+
+    def call(q: Tensor, v: Tensor) -> Tensor:
+        return soft.BACKENDS["fused"](q, None, v, params=params, weights={}, grid=(3, 4))
+
+    assert torch.autograd.gradcheck(call, (q, v))
+
+
+@BOTH
+def test_nan_stays_nan(mechanism: ModuleType) -> None:
+    q, v = (tokens(1, 1, 196, 16, seed=seed) for seed in range(2))
+    q[0, 0, 5, 3] = torch.nan
+    params = mechanism.Params()
+    out = mechanism.BACKENDS["fused"](q, None, v, params=params, weights={}, grid=(14, 14))
+    assert out.isnan().any()
+
+
+@BOTH
+def test_a_second_derivative_is_refused(mechanism: ModuleType) -> None:
+    q = tokens(1, 1, 49, 8).requires_grad_()
+    params = mechanism.Params(num_landmarks=9)
+    out = mechanism.BACKENDS["fused"](q, None, q * 1, params=params, weights={}, grid=(7, 7))
+    with pytest.raises(RuntimeError, match="no second"):
+        torch.autograd.grad(out.sum(), q, create_graph=True)
+
+
+@BOTH
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_nothing(mechanism: ModuleType, threads: int) -> None:
+    alone = both(mechanism, (1, 5, 196, 16))[0]
+    torch.set_num_threads(threads)
+    try:
+        together = both(mechanism, (1, 5, 196, 16))[0]
+    finally:
+        torch.set_num_threads(1)
+    assert max(map(relative, together, alone)) < 1e-12
+
+
+def layer(mechanism: ModuleType, backend: str) -> torch.nn.Module:
+    shape = Shape(batch_size=2, num_heads=4, seq_len=196, head_dim=16)
+    params = mechanism.Params(landmarks="conv", conv_kernel_size=5)
+    module: torch.nn.Module = mechanism.Attention(
+        shape, params, backend=backend, generator=seeded()
+    )
+    return module
+
+
+@BOTH
+def test_a_layer_equals_its_eager_twin_under_autocast_and_without_gradient(
+    mechanism: ModuleType,
+) -> None:
+    x = tokens(2, 196, 64).float()
+    fused, eager = layer(mechanism, "fused"), layer(mechanism, "eager")
+    with torch.no_grad():
+        assert relative(fused(x), eager(x)) < 1e-4
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, wanted = fused(x), eager(x)
+    assert found.dtype == wanted.dtype
+    assert relative(found, wanted) < 0.05
+
+
+@BOTH
+def test_a_layer_can_be_exported(mechanism: ModuleType) -> None:
+    x = tokens(2, 196, 64).float()
+    module = layer(mechanism, "fused").eval()
+    with torch.no_grad():
+        program = torch.export.export(module, (x,))
+        assert relative(program.module()(x), module(x)) < 1e-6
+
+
+def test_a_layer_trains_under_ddp(tmp_path: Path) -> None:
+    x = tokens(2, 196, 64).float()
+    plain = layer(soft, "fused")
+    plain(x).sum().backward()
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+    )
+    try:
+        module = layer(soft, "fused")
+        torch.nn.parallel.DistributedDataParallel(module)(x).sum().backward()
+    finally:
+        torch.distributed.destroy_process_group()
+    for one, other in zip(module.parameters(), plain.parameters(), strict=True):
+        assert other.grad is not None
+        assert relative(one.grad, other.grad) < 1e-6
+
+
+@BOTH
+def test_keys_are_refused(mechanism: ModuleType) -> None:
+    q = tokens(1, 1, 49, 8)
+    options: dict[str, Any] = {"params": mechanism.Params(), "weights": {}, "grid": (7, 7)}
+    with pytest.raises(ValueError, match="keys are the queries"):
+        mechanism.BACKENDS["fused"](q, q, q, **options)
+
+
+def one(name: str = "soft", **changes: Any) -> Case:
+    return case(name, **{"backend": "fused", **changes})
+
+
+def test_auto_says_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert backend_ran(one(backend="auto")) == "fused"
+    assert backend_ran(one(backend="auto", device="cuda")) == "eager"
+    monkeypatch.setattr(low_rank, "is_built", lambda: False)
+    assert backend_ran(one(backend="auto")) == "eager"
+    q = tokens(1, 2, 49, 8)
+    options: dict[str, Any] = {"params": soft.Params(), "weights": {}, "grid": (7, 7)}
+    assert soft.BACKENDS["auto"](q, None, q, **options).equal(soft.attend(q, None, q, **options))
+
+
+def test_nothing_falls_back_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Unsupported, match="runs on the CPU, not on cuda; take eager or auto"):
+        backend_ran(one(device="cuda"))
+    monkeypatch.setattr(low_rank, "is_built", lambda: False)
+    with pytest.raises(Unsupported, match=r"no compiled kernels here; .* C\+\+ compiler"):
+        build(one())
+    q = tokens(1, 2, 49, 8)
+    with pytest.raises(Unsupported, match="no compiled kernels"):
+        soft.BACKENDS["fused"](q, None, q, params=soft.Params(), weights={}, grid=(7, 7))
+
+
+def sized(seq_len: int, mode: str, **changes: Any) -> Case:
+    shape = Shape(num_heads=8, seq_len=seq_len, head_dim=64)
+    return one(shape=shape, mode=mode, dtype="float32", params={}, **changes)
+
+
+@pytest.mark.parametrize("mode", ["forward", "forward_backward"])
+@pytest.mark.parametrize("level", ["operator", "layer"])
+@pytest.mark.parametrize("name", ["soft", "soft_norm"])
+def test_memory_is_as_predicted(name: str, level: str, mode: str) -> None:
+    given = sized(784, mode, level=level).model_copy(update={"attention": name})
+    workload = build(given)
+    found = peak_memory.measure(workload, Protocol())["peak_memory"].values[0]
+    (told,) = predicted_peak_memory.measure(workload, Protocol()).values()
+    assert told.values[0] == pytest.approx(found, rel=0.01 if level == "operator" else 0.05)
+
+
+@pytest.mark.parametrize(("mode", "most"), [("forward", 1.2), ("forward_backward", 3.5)])
+def test_little_lives_beside_the_inputs(mode: str, most: float) -> None:
+    given = sized(3136, mode)
+    workload = build(given)
+    found = peak_memory.measure(workload, Protocol())["peak_memory"].values[0]
+    assert found <= most * workload.inputs[0].nbytes
+
+
+@pytest.mark.parametrize("capability", ["avx2", "default"])
+def test_every_build_gives_the_same(capability: str) -> None:
+    program = """if True:
+        import torch
+        torch.set_num_threads(1)
+        from softbench.attention import soft
+        from softbench.kernels import _compiled
+        assert _compiled.build() in ("avx2", "plain"), _compiled.build()
+        draw = torch.Generator().manual_seed(0)
+        q = 0.5 * torch.randn(1, 2, 203, 20, generator=draw, dtype=torch.float64)
+        given = {"params": soft.Params(), "weights": {}, "grid": (7, 29)}
+        wanted = soft.attend(q, None, q, **given)
+        found = soft.BACKENDS["fused"](q, None, q, **given)
+        assert (found - wanted).norm() < 1e-10 * wanted.norm()
+    """
+    environment = {**os.environ, "ATEN_CPU_CAPABILITY": capability, "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, env=environment,
+        cwd=Path(_fused.__file__).parents[2],
+    )  # fmt: skip
