@@ -52,7 +52,8 @@ def backward_bytes(args: tuple[Any, ...], output: Any) -> int:
         walk = _in_columns_backward(gradient, x, weight, groups)
     elif _channels_last(x):
         copy = _gradient_copy(gradient, x)
-        walk = [copy, weight.nbytes, x.nbytes, *[weight.nbytes] * (3 if wanted[1] else 1)]
+        walk = [copy, weight.nbytes, x.nbytes, weight.nbytes]
+        walk += [_by_columns_last(weight, groups), weight.nbytes] if wanted[1] else []
     else:
         walk = [_plain_copy(x), _plain_copy(gradient)]
         again = groups == 1 < x.shape[1]
@@ -80,6 +81,11 @@ def _weight_pass(gradient: Tensor, x: Tensor, weight: Tensor, groups: int) -> Wa
         return [weight.nbytes]
     copies = [_blocked_bytes(x), _blocked_bytes(gradient), _blocked_weight_bytes(weight, groups)]
     return [*copies, -sum(copies), weight.nbytes]
+
+
+def _by_columns_last(weight: Tensor, groups: int) -> int:
+    """Sums apart that a depth-wise weight's gradient is put together from, filters wider than 3."""
+    return (256 if groups > 1 and weight.shape[3] > 3 else 1) * weight.nbytes
 
 
 def _in_columns(x: Tensor, weight: Tensor, output: Tensor, groups: int) -> Walk:
