@@ -20,6 +20,7 @@ setup(
     packages=[*find_packages(include=["softbench*"]), "softbench.suites"],
     package_dir={"softbench.suites": "suites"},
     package_data={"softbench.suites": ["**/*.yaml"]},
+    exclude_package_data={"softbench.kernels": ["cpu/*"]},  # to build from, not to run
     ext_modules=[
         Extension(
             f"softbench.kernels._low_rank_{name}",
