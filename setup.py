@@ -14,7 +14,8 @@ SETS = (X86 if platform.machine() in ("x86_64", "AMD64") else {}) | {"plain": []
 # What vectors need to be as quick as scalars are allowed to be; NaN stays NaN.
 OPTIONS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"]
 FOLDER = "softbench/kernels/cpu"
-HEADERS = [f"{FOLDER}/{name}.hpp" for name in ("lanes", "blocks", "low_rank", "newton", "windows")]
+NAMES = ("lanes", "blocks", "low_rank", "newton", "landmarks", "windows", "pages")
+HEADERS = [f"{FOLDER}/{name}.hpp" for name in NAMES]
 
 setup(
     packages=[*find_packages(include=["softbench*"]), "softbench.suites"],

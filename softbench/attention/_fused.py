@@ -11,7 +11,7 @@ Narrow dtypes are computed in float32. Second derivatives are refused with a Run
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol
 
 import torch
@@ -45,7 +45,8 @@ class Params(Protocol):
 
 
 Attend = Callable[..., Tensor]
-# X [B, H, M, M] of landmarks divided by D^(1/4), by the mechanism's parameters.
+# X [B, H, M, M] of landmarks divided by D^(1/4), by the mechanism's parameters; in their dtype,
+# whatever autocast and TF32 say.
 Invert = Callable[[Tensor, Any], Tensor]
 
 
@@ -107,10 +108,9 @@ def _attend(
     reason = refusal(q_BHND.device.type)
     if reason is not None:
         raise Unsupported(reason)
-    with full_precision(q_BHND.device):
-        q_BHND, landmarks_BHMD = _landmarks_of(widened(q_BHND), params, weights, grid)
-        x_BHMM = invert(landmarks_BHMD, params)
-        out_BHND = low_rank.low_rank(q_BHND, landmarks_BHMD, x_BHMM, widened(v_BHND))
+    q_BHND, landmarks_BHMD = _landmarks_of(widened(q_BHND), params, weights, grid)
+    x_BHMM = invert(landmarks_BHMD, params)
+    out_BHND = low_rank.low_rank(q_BHND, landmarks_BHMD, x_BHMM, widened(v_BHND))
     out_BHND = out_BHND.to(v_BHND.dtype)
     if params.conv_kernel_size:
         out_BHND = out_BHND + value_convolution(v_BHND, weights["value_conv"], grid)
@@ -146,7 +146,8 @@ def _landmarks_of(
     if kind == "conv":
         # The filters are divided: they are fewer than the queries, and there is no bias.
         weights = {**weights, "landmark_conv": scaled_filters(weights["landmark_conv"])}
-        return q_BHND, widened(_landmarks.sample(q_BHND, kind, number, weights, grid))
+        with full_precision(q_BHND.device):
+            return q_BHND, widened(_landmarks.sample(q_BHND, kind, number, weights, grid))
     return q_BHND, scaled(_landmarks.sample(q_BHND, kind, number, weights, grid))
 
 
@@ -155,9 +156,10 @@ def scaled_filters(weight_DDKL: Tensor) -> Tensor:
     return weight_DDKL / weight_DDKL.shape[1] ** 0.25
 
 
+@cache
 def windows(
     num_tokens: int, num_landmarks: int, grid: tuple[int, int] | None
-) -> tuple[list[int], list[int], int]:
+) -> tuple[tuple[int, ...], tuple[int, ...], int]:
     """Rows and columns of the landmarks' windows, and how many tokens a row of the grid has.
 
     Of each side where they begin, then where they end. ValueError: the grid does not hold them.
@@ -166,7 +168,7 @@ def windows(
         length, longer = divmod(num_tokens, num_landmarks)
         lengths = [length] * (num_landmarks - longer) + [length + 1] * longer
         ends = torch.tensor(lengths).cumsum(0).tolist()
-        return [0, 1], [0, *ends[:-1], *ends], num_tokens
+        return (0, 1), (0, *ends[:-1], *ends), num_tokens
     rows, columns = grid
     if rows * columns != num_tokens:
         held = rows * columns
@@ -175,7 +177,7 @@ def windows(
     return _adaptive(rows, side), _adaptive(columns, side), columns
 
 
-def _adaptive(tokens: int, number: int) -> list[int]:
+def _adaptive(tokens: int, number: int) -> tuple[int, ...]:
     """Begins and ends of PyTorch's adaptive windows: they overlap where `number` is no divisor."""
-    begins = [index * tokens // number for index in range(number)]
-    return begins + [-(-(index + 1) * tokens // number) for index in range(number)]
+    begins = (index * tokens // number for index in range(number))
+    return (*begins, *(-(-(index + 1) * tokens // number) for index in range(number)))

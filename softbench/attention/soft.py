@@ -42,7 +42,7 @@ from softbench.attention._value_conv import convolution_weight, value_convolutio
 from softbench.case import Level, Mode, Shape, Value
 from softbench.inverse._precision import full_precision, widened
 from softbench.inverse._solving import ridged
-from softbench.kernels import newton
+from softbench.kernels import landmark_inverse as landmark_inverse_kernel
 
 RANK: str | None = "num_landmarks"
 SHARES_KEYS = True
@@ -92,10 +92,11 @@ def attend(
 
 def inverse(landmarks_BHMD: Tensor, params: Params) -> Tensor:
     """[B, H, M, M]: X for the kernel of the landmarks, norms by sums; Newton's steps compiled."""
-    a_BHMM = gaussian_kernel(landmarks_BHMD, landmarks_BHMD)
     if params.inverse == "newton" and params.gradient == "implicit":
-        return newton.invert(a_BHMM, num_iters=params.num_newton_iters, ridge=params.ridge)
-    return _solved(a_BHMM, params)
+        steps = params.num_newton_iters
+        return landmark_inverse_kernel.inverse(landmarks_BHMD, num_iters=steps, ridge=params.ridge)
+    with full_precision(landmarks_BHMD.device):
+        return _solved(gaussian_kernel(landmarks_BHMD, landmarks_BHMD), params)
 
 
 BACKENDS = _fused.backends(attend, inverse)

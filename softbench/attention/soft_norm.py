@@ -86,8 +86,9 @@ def attend(
 
 def inverse(landmarks_BHMD: Tensor, params: Params) -> Tensor:
     """[B, H, M, M]: diag(s) X diag(s) for the kernel of the landmarks, norms by sums."""
-    a_BHMM = gaussian_kernel(landmarks_BHMD, landmarks_BHMD)
-    return _normalised(a_BHMM, _searched(a_BHMM, params))
+    with full_precision(landmarks_BHMD.device):
+        a_BHMM = gaussian_kernel(landmarks_BHMD, landmarks_BHMD)
+        return _normalised(a_BHMM, _searched(a_BHMM, params))
 
 
 BACKENDS = _fused.backends(attend, inverse)

@@ -16,6 +16,7 @@ from torch import Tensor
 from softbench.kernels import _compiled
 
 LOW_RANK = ("softbench::low_rank", "softbench::low_rank_backward")
+INVERSE = ("softbench::landmark_inverse", "softbench::landmark_inverse_backward")
 
 
 def low_rank_flops(args: tuple[Any, ...], output: Any) -> int:
@@ -30,26 +31,37 @@ def low_rank_backward_flops(args: tuple[Any, ...], output: Any) -> int:
     return 7 * _of_tokens(q_BHND, landmarks_BHMD) + 2 * _of_landmarks(landmarks_BHMD)
 
 
-def newton_flops(args: tuple[Any, ...], output: Any) -> int:
-    """Two products a step."""
-    a_BHMM, num_iters = args[:2]
-    return int(2 * num_iters * 2 * a_BHMM.numel() * a_BHMM.shape[-1])
+def inverse_flops(args: tuple[Any, ...], output: Any) -> int:
+    """Distances between landmarks and two products a step, the half that is copied counted too."""
+    landmarks_BHMD, num_iters = args[:2]
+    matrices = 2 * landmarks_BHMD.shape[:3].numel() * landmarks_BHMD.shape[2] ** 2
+    return int(2 * num_iters * matrices) + _of_landmarks(landmarks_BHMD)
+
+
+def inverse_backward_flops(args: tuple[Any, ...], output: Any) -> int:
+    """Two products of matrices, the kernel again and its gradient."""
+    landmarks_BHMD = args[1]
+    matrices = 2 * landmarks_BHMD.shape[:3].numel() * landmarks_BHMD.shape[2] ** 2
+    return 2 * matrices + 2 * _of_landmarks(landmarks_BHMD)
 
 
 FLOPS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "softbench::low_rank": low_rank_flops,
     "softbench::low_rank_backward": low_rank_backward_flops,
-    "softbench::newton": newton_flops,
+    "softbench::landmark_inverse": inverse_flops,
+    "softbench::landmark_inverse_backward": inverse_backward_flops,
     "softbench::pooled": lambda args, output: 0,
     "softbench::add_pooled_gradient": lambda args, output: 0,
 }
 
 
 def exponentials(name: str, args: tuple[Any, ...]) -> int:
-    """One for each token and landmark, in the backward once more; 0 for any other operator."""
-    if name not in LOW_RANK:
+    """One for each token and landmark or two landmarks, in backwards once more; else 0."""
+    if name not in (*LOW_RANK, *INVERSE):
         return 0
-    q_BHND, landmarks_BHMD = args[1:3] if name.endswith("backward") else args[:2]
+    given = args[1:] if name.endswith("backward") else args
+    # Landmarks are their own tokens where they are inverted.
+    q_BHND, landmarks_BHMD = given[:2] if name in LOW_RANK else (given[0], given[0])
     return int(prod(q_BHND.shape[:3]) * landmarks_BHMD.shape[2])
 
 

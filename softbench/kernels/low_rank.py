@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from softbench.kernels import _compiled
+from softbench.kernels._operators import operator
 
 Triple = tuple[Tensor, Tensor, Tensor]
 Four = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -32,7 +33,10 @@ def low_rank(
     The queries are divided by D^(1/4) inside, the landmarks are not. RuntimeError: a backward pass
     with create_graph=True.
     """
-    return cast(Tensor, _LowRank.apply(q_BHND, landmarks_BHMD, inverse_BHMM, v_BHND))  # type: ignore[no-untyped-call]
+    given = (q_BHND, landmarks_BHMD, inverse_BHMM, v_BHND)
+    if not torch.is_grad_enabled():  # where a call takes microseconds, so does asking for gradients
+        return cast(Tensor, torch.ops.softbench.low_rank.default(*given)[0])
+    return cast(Tensor, _LowRank.apply(*given))  # type: ignore[no-untyped-call]
 
 
 def is_built() -> bool:
@@ -43,14 +47,14 @@ def is_built() -> bool:
 class _LowRank(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, landmarks: Tensor, inverse: Tensor, v: Tensor) -> Tensor:
-        out, given, taken = torch.ops.softbench.low_rank(q, landmarks, inverse, v)
+        out, given, taken = torch.ops.softbench.low_rank.default(q, landmarks, inverse, v)
         ctx.save_for_backward(q, landmarks, inverse, v, given, taken)
         return cast(Tensor, out)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Four:
         refuse_second("low_rank")
-        dq, dl, dx, dv = torch.ops.softbench.low_rank_backward(grad, *ctx.saved_tensors)
+        dq, dl, dx, dv = torch.ops.softbench.low_rank_backward.default(grad, *ctx.saved_tensors)
         return dq, dl, dx, dv
 
 
@@ -60,7 +64,6 @@ def refuse_second(name: str) -> None:
         raise RuntimeError(f"{name} of the fused backend has no second derivative; take eager")
 
 
-@torch.library.custom_op("softbench::low_rank", mutates_args=(), device_types="cpu")
 def _forward(q: Tensor, landmarks: Tensor, inverse: Tensor, v: Tensor) -> Triple:
     width = q.shape[-1]
     q, landmarks, v = (padded(one) for one in (q, landmarks, v))
@@ -70,12 +73,10 @@ def _forward(q: Tensor, landmarks: Tensor, inverse: Tensor, v: Tensor) -> Triple
     return out, sums, weights
 
 
-@_forward.register_fake
-def _(q: Tensor, landmarks: Tensor, inverse: Tensor, v: Tensor) -> Triple:
+def _empty_forward(q: Tensor, landmarks: Tensor, inverse: Tensor, v: Tensor) -> Triple:
     return torch.empty_like(v), torch.empty_like(landmarks), torch.empty_like(landmarks)
 
 
-@torch.library.custom_op("softbench::low_rank_backward", mutates_args=(), device_types="cpu")
 def _backward(
     grad: Tensor,
     q: Tensor,
@@ -95,8 +96,7 @@ def _backward(
     return dq, dl, outputs[3], dv
 
 
-@_backward.register_fake
-def _(
+def _empty_backward(
     grad: Tensor,
     q: Tensor,
     landmarks: Tensor,
@@ -133,3 +133,7 @@ def _run(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], width: 
     kernel = q_BHND.new_empty(threads * _compiled.number("kernel_size", q_BHND.dtype, size))
     given, made = _compiled.operands(inputs), _compiled.operands(outputs)
     _compiled.call(name, q_BHND.dtype, size, given, made, ctypes.c_void_p(kernel.data_ptr()))
+
+
+operator("low_rank", _forward, _empty_forward)
+operator("low_rank_backward", _backward, _empty_backward)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from softbench.kernels import _compiled
+from softbench.kernels._operators import operator
 from softbench.kernels.low_rank import refuse_second
 
 
@@ -27,26 +28,27 @@ def with_queries(
     row of the grid. Landmarks are numbered row by row. What uses the queries must use those given
     back, and nothing else may, for their gradient is changed in place.
     """
-    edges = (list(rows), list(columns), width)
-    return cast(tuple[Tensor, Tensor], _Pooled.apply(q_BHND, *edges))  # type: ignore[no-untyped-call]
+    given = (q_BHND, rows, columns, width)
+    if not torch.is_grad_enabled():
+        return q_BHND, torch.ops.softbench.pooled.default(*given)
+    return cast(tuple[Tensor, Tensor], _Pooled.apply(*given))  # type: ignore[no-untyped-call]
 
 
 class _Pooled(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, rows: list[int], columns: list[int], width: int
+        ctx: Any, q: Tensor, rows: Sequence[int], columns: Sequence[int], width: int
     ) -> tuple[Tensor, Tensor]:
         ctx.windows = (rows, columns, width)
-        return q.view_as(q), torch.ops.softbench.pooled(q, rows, columns, width)
+        return q.view_as(q), torch.ops.softbench.pooled.default(q, rows, columns, width)
 
     @staticmethod
     def backward(ctx: Any, dq: Tensor, dl: Tensor) -> tuple[Tensor, None, None, None]:
         refuse_second("pooling")
-        torch.ops.softbench.add_pooled_gradient(dq, dl, *ctx.windows)
+        torch.ops.softbench.add_pooled_gradient.default(dq, dl, *ctx.windows)
         return dq, None, None, None
 
 
-@torch.library.custom_op("softbench::pooled", mutates_args=(), device_types="cpu")
 def _pooled(q: Tensor, rows: Sequence[int], columns: Sequence[int], width: int) -> Tensor:
     q = q if q.stride(-1) == 1 else q.contiguous()
     landmarks = _landmarks(q, rows, columns)
@@ -54,20 +56,17 @@ def _pooled(q: Tensor, rows: Sequence[int], columns: Sequence[int], width: int) 
     return landmarks
 
 
-@_pooled.register_fake
-def _(q: Tensor, rows: Sequence[int], columns: Sequence[int], width: int) -> Tensor:
+def _empty_pooled(q: Tensor, rows: Sequence[int], columns: Sequence[int], width: int) -> Tensor:
     return _landmarks(q, rows, columns)
 
 
-@torch.library.custom_op("softbench::add_pooled_gradient", mutates_args=("dq",), device_types="cpu")
 def _add_gradient(
     dq: Tensor, dl: Tensor, rows: Sequence[int], columns: Sequence[int], width: int
 ) -> None:
     _run("pooled_gradient", (dl.contiguous(), dq), dq, (rows, columns, width))
 
 
-@_add_gradient.register_fake
-def _(dq: Tensor, dl: Tensor, rows: Sequence[int], columns: Sequence[int], width: int) -> None:
+def _nothing(dq: Tensor, dl: Tensor, rows: Sequence[int], columns: Sequence[int], width: int) -> None:
     return None
 
 
@@ -87,3 +86,7 @@ def _run(
     sizes = _compiled.Sizes(batch, heads, tokens, 0, width, threads, width**-0.25)
     given = (ctypes.byref(sizes), ctypes.byref(_compiled.windows(*windows)))
     _compiled.call(name, q.dtype, *given, _compiled.operands(tensors))
+
+
+operator("pooled", _pooled, _empty_pooled)
+operator("add_pooled_gradient", _add_gradient, _nothing, changes=("dq",))

@@ -41,7 +41,7 @@ static INLINE void in_strips(int width, Body body, int first = 0) {
   constexpr int lanes = Vectors * Lanes<Real>::count;
   for (; width - first >= lanes; first += lanes) body(first, std::integral_constant<int, Vectors>{});
   if constexpr (Vectors > 1)
-    if (first < width) in_strips<Real, Vectors / 2>(width, body, first);
+    if (first < width) in_strips<Real, Vectors - 1>(width, body, first);
 }
 
 // Rows of D numbers, `step` apart.
@@ -50,6 +50,45 @@ struct Rows {
   Real* data;
   ptrdiff_t step;
   INLINE Real* row(ptrdiff_t index) const { return data + index * step; }
+};
+
+constexpr int kLine = 64;  // bytes that memory hands over at once
+
+// Lines of some rows, fetched one at a time while something else is computed. All at once would fill
+// the queue of the first cache, and the arithmetic would wait for it.
+template <int Write>
+struct Fetch {
+  const char* at;
+  int in_row, lines, left;  // lines of a row passed and in all, lines of all rows left
+  ptrdiff_t over;           // from the end of a row to the next row
+  INLINE void one() {
+    if (left <= 0) return;
+    __builtin_prefetch(at, Write);
+    at += kLine;
+    --left;
+    if (++in_row < lines) return;
+    in_row = 0;
+    at += over;
+  }
+};
+
+template <int Write, class Real>
+static INLINE Fetch<Write> fetching(Rows<Real> rows, int count, int width) {
+  const int bytes = width * int(sizeof(Real)), lines = (bytes + kLine - 1) / kLine;
+  return {reinterpret_cast<const char*>(rows.data), 0, lines, count * lines,
+          rows.step * ptrdiff_t(sizeof(Real)) - lines * kLine};
+}
+
+// What will be read when the tile in hand is done, [count, width]: each block of a product fetches
+// its share. No rows: nothing.
+template <class Real>
+struct Next {
+  Rows<const Real> rows{};
+  int count = 0, width = 0;
+  INLINE Fetch<0> share(int first, int height, int total) const {
+    const int begin = first * count / total, end = (first + height) * count / total;
+    return fetching<0, const Real>({rows.row(begin), rows.step}, end - begin, width);
+  }
 };
 
 // x [num, D] to x_DT [D, tile]; lanes beyond num are zero. D is a multiple of the lanes.
@@ -62,10 +101,7 @@ static INLINE void turned(Rows<const Real> x, int num, int D, Real* x_DT) {
       typename L::Vector rows[L::count];
 #pragma GCC unroll 16
       for (int i = 0; i < L::count; ++i)
-      {
         rows[i] = i < held ? L::load(x.row(token + i) + d) : L::all(0);
-        __builtin_prefetch(x.row(token + i + L::tile) + d);  // of the next tile
-      }
       transpose<Real>(rows);
 #pragma GCC unroll 16
       for (int i = 0; i < L::count; ++i) L::store(x_DT + (d + i) * L::tile + token, rows[i]);
@@ -74,44 +110,47 @@ static INLINE void turned(Rows<const Real> x, int num, int D, Real* x_DT) {
 }
 
 // finish(row, vector, sum) of every sum over d of y_MD[row, d] x_DT[d, token], plus start(row,
-// vector): the product of landmarks and tokens.
-template <class Real, class Start, class Finish>
-static INLINE void against(const Real* y_MD, int M, int D, const Real* x_DT, Start start,
-                           Finish finish) {
+// vector): the product of landmarks and the tokens of so many vectors.
+template <class Real, int Vectors, class Start, class Finish>
+static INLINE void against(const Real* y_MD, int M, int D, const Real* x_DT, Next<Real> next,
+                           Start start, Finish finish) {
   using L = Lanes<Real>;
   in_blocks<Real>(M, [&](int first, auto height) INLINED {
     constexpr int rows = decltype(height)::value;
-    typename L::Vector sum[rows][kTokens];
+    Fetch<0> fetch = next.share(first, rows, M);
+    typename L::Vector sum[rows][Vectors];
 #pragma GCC unroll 8
     for (int j = 0; j < rows; ++j)
 #pragma GCC unroll 4
-      for (int k = 0; k < kTokens; ++k) sum[j][k] = start(first + j, k);
+      for (int k = 0; k < Vectors; ++k) sum[j][k] = start(first + j, k);
     const Real* y = y_MD + ptrdiff_t(first) * D;
     for (int d = 0; d < D; ++d) {
-      typename L::Vector x[kTokens];
+      if (d % 2) fetch.one();
+      typename L::Vector x[Vectors];
 #pragma GCC unroll 4
-      for (int k = 0; k < kTokens; ++k) x[k] = L::load(x_DT + d * L::tile + k * L::count);
+      for (int k = 0; k < Vectors; ++k) x[k] = L::load(x_DT + d * L::tile + k * L::count);
 #pragma GCC unroll 8
       for (int j = 0; j < rows; ++j)
 #pragma GCC unroll 4
-        for (int k = 0; k < kTokens; ++k) sum[j][k] += L::all(y[j * D + d]) * x[k];
+        for (int k = 0; k < Vectors; ++k) sum[j][k] += L::all(y[j * D + d]) * x[k];
     }
 #pragma GCC unroll 8
     for (int j = 0; j < rows; ++j)
 #pragma GCC unroll 4
-      for (int k = 0; k < kTokens; ++k) finish(first + j, k, sum[j][k]);
+      for (int k = 0; k < Vectors; ++k) finish(first + j, k, sum[j][k]);
   });
 }
 
 // sum_MD += K x: what the tokens of the tile give to every landmark.
 template <class Real>
 static INLINE void gathered(const Real* k_MT, int M, Rows<const Real> x, int num, int D,
-                            Real* sum_MD) {
+                            Real* sum_MD, Next<Real> next) {
   using L = Lanes<Real>;
   in_strips<Real>(D, [&](int d, auto vectors) INLINED {
     constexpr int across = decltype(vectors)::value;
     in_blocks<Real>(M, [&](int first, auto height) INLINED {
       constexpr int rows = decltype(height)::value;
+      Fetch<0> fetch = next.share(d == 0 ? first : M, d == 0 ? rows : 0, M);
       typename L::Vector sum[rows][across];
       Real* to = sum_MD + ptrdiff_t(first) * D + d;
       const Real* k = k_MT + ptrdiff_t(first) * L::tile;
@@ -120,12 +159,10 @@ static INLINE void gathered(const Real* k_MT, int M, Rows<const Real> x, int num
 #pragma GCC unroll 4
         for (int i = 0; i < across; ++i) sum[j][i] = L::load(to + j * D + i * L::count);
       for (int t = 0; t < num; ++t) {
+        fetch.one();
         typename L::Vector row[across];
 #pragma GCC unroll 4
-        for (int i = 0; i < across; ++i) {
-          row[i] = L::load(x.row(t) + d + i * L::count);
-          if (first == 0) __builtin_prefetch(x.row(t + L::tile) + d + i * L::count);
-        }
+        for (int i = 0; i < across; ++i) row[i] = L::load(x.row(t) + d + i * L::count);
 #pragma GCC unroll 8
         for (int j = 0; j < rows; ++j)
 #pragma GCC unroll 4
@@ -139,17 +176,22 @@ static INLINE void gathered(const Real* k_MT, int M, Rows<const Real> x, int num
   });
 }
 
-// finish(token, d, sum) of every vector of Kᵀ y: what the landmarks give to every token.
+// finish(token, d, sum) of every vector of Kᵀ y: what the landmarks give to every token. `to` is
+// where that will be written: fetched meanwhile, as a write would wait for it.
 template <class Real, class Finish>
 static INLINE void scattered(const Real* k_MT, int M, const Real* y_MD, int num, int D,
-                             Finish finish) {
+                             Rows<Real> to, Next<Real> next, Finish finish) {
   using L = Lanes<Real>;
   in_strips<Real>(D, [&](int d, auto vectors) INLINED {
     constexpr int across = decltype(vectors)::value;
     in_blocks<Real>(num, [&](int first, auto height) INLINED {
       constexpr int rows = decltype(height)::value;
+      Fetch<0> fetch = next.share(d == 0 ? first : num, d == 0 ? rows : 0, num);
+      Fetch<1> own = fetching<1, Real>({to.row(first) + d, to.step}, rows, across * L::count);
       typename L::Vector sum[rows][across] = {};
       for (int m = 0; m < M; ++m) {
+        own.one();
+        fetch.one();
         typename L::Vector y[across];
 #pragma GCC unroll 4
         for (int i = 0; i < across; ++i) y[i] = L::load(y_MD + ptrdiff_t(m) * D + d + i * L::count);
@@ -178,7 +220,8 @@ struct Scalars {
 // finish(row, column, sum) of every vector of a few rows of a b; b is [inner, columns], whole
 // vectors.
 template <class Real, int Height, class Finish>
-static INLINE void product(Scalars<Real> a, const Real* b, int inner, int columns, Finish finish) {
+static INLINE void product(Scalars<Real> a, Rows<const Real> b, int inner, int columns,
+                           Finish finish) {
   using L = Lanes<Real>;
   in_strips<Real>(columns, [&](int column, auto vectors) INLINED {
     constexpr int across = decltype(vectors)::value;
@@ -187,7 +230,7 @@ static INLINE void product(Scalars<Real> a, const Real* b, int inner, int column
       typename L::Vector right[across];
 #pragma GCC unroll 4
       for (int i = 0; i < across; ++i)
-        right[i] = L::load(b + ptrdiff_t(k) * columns + column + i * L::count);
+        right[i] = L::load(b.row(k) + column + i * L::count);
 #pragma GCC unroll 8
       for (int j = 0; j < Height; ++j)
 #pragma GCC unroll 4

@@ -36,7 +36,22 @@ struct Lanes {
   static INLINE Vector all(Real x) { return x - Vector{}; }
   static INLINE Vector load(const Real* from) { return *reinterpret_cast<const Unaligned*>(from); }
   static INLINE void store(Real* to, Vector x) { *reinterpret_cast<Unaligned*>(to) = x; }
+  static INLINE Real total(Vector x) {
+    Real sum = 0;
+    for (int lane = 0; lane < count; ++lane) sum += x[lane];
+    return sum;
+  }
 };
+
+// The lesser of two numbers, lane by lane; a NaN of x stays.
+template <class Real>
+static INLINE typename Lanes<Real>::Vector least(typename Lanes<Real>::Vector bound,
+                                                 typename Lanes<Real>::Vector x) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(Real) == 4) return _mm512_min_ps(bound, x);
+#endif
+  return x > bound ? bound : x;
+}
 
 // 2^f on [-1/2, 1/2] by a polynomial, its coefficients from the highest down.
 template <class Real>

@@ -5,12 +5,8 @@
 #include <new>
 #include <thread>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
-#include "low_rank.hpp"
-#include "newton.hpp"
+#include "landmarks.hpp"
+#include "pages.hpp"
 #include "windows.hpp"
 
 // A tensor [batch, heads, rows, D] by its strides, in numbers; the last is 1.
@@ -28,18 +24,6 @@ template <class Real>
 static Rows<Real> rows_of(const Operand& x, int64_t index, const Sizes& sizes) {
   auto* data = static_cast<std::remove_const_t<Real>*>(x.data);
   return {data + index / sizes.heads * x.batch + index % sizes.heads * x.head, x.row};
-}
-
-// Asks for large pages where an output has not been touched yet: the system clears and maps a page
-// at its first touch, and small pages take longer than the arithmetic.
-static void in_large_pages(const Operand& x, size_t size) {
-#if defined(__linux__)
-  constexpr uintptr_t page = 1 << 21;
-  const auto begin = reinterpret_cast<uintptr_t>(x.data);
-  const uintptr_t first = (begin + page - 1) & ~(page - 1);
-  const uintptr_t end = (begin + size) & ~(page - 1);
-  if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
-#endif
 }
 
 // Numbers that P of one head takes, its last tile filled up.
@@ -84,19 +68,28 @@ static Head<Real> head_of(const Sizes& sizes, const Operand& q, const Operand& v
           rows_of<const Real>(inverse, index, sizes).data, sizes.scale};
 }
 
+// Tokens of one head that are to be written, their pages mapped where they lie in one piece.
 template <class Real>
-static size_t tokens_bytes(const Sizes& sizes) {
-  return sizeof(Real) * sizes.batch * sizes.heads * sizes.tokens * sizes.width;
+static Rows<Real> output_of(const Operand& x, int64_t index, const Sizes& sizes) {
+  const Rows<Real> rows = rows_of<Real>(x, index, sizes);
+  if (rows.step == sizes.width) mapped(rows.data, sizeof(Real) * sizes.tokens * sizes.width);
+  return rows;
+}
+
+// Large pages for all tokens of an output.
+template <class Real>
+static void in_large_pages(const Operand& x, const Sizes& sizes) {
+  in_large_pages(x.data, sizeof(Real) * sizes.batch * sizes.heads * sizes.tokens * sizes.width);
 }
 
 // in: q, v, landmarks, inverse; out: out, S, W.
 template <class Real>
 static bool all_forward(const Sizes& sizes, const Operand* in, const Operand* out, void* kernels) {
-  in_large_pages(out[0], tokens_bytes<Real>(sizes));
+  in_large_pages<Real>(out[0], sizes);
   return for_heads(sizes, [&](int64_t thread, int64_t index) {
     Room<Real> room = room_of<Real>(sizes, kernels, thread);
     forward<Real>(head_of<Real>(sizes, in[0], in[1], in[2], in[3], index), room,
-                  rows_of<Real>(out[0], index, sizes), rows_of<Real>(out[1], index, sizes).data,
+                  output_of<Real>(out[0], index, sizes), rows_of<Real>(out[1], index, sizes).data,
                   rows_of<Real>(out[2], index, sizes).data);
   });
 }
@@ -104,15 +97,15 @@ static bool all_forward(const Sizes& sizes, const Operand* in, const Operand* ou
 // in: q, v, landmarks, inverse, dO, S, W; out: dq, dv, d landmarks, d inverse.
 template <class Real>
 static bool all_backward(const Sizes& sizes, const Operand* in, const Operand* out, void* kernels) {
-  in_large_pages(out[0], tokens_bytes<Real>(sizes));
-  in_large_pages(out[1], tokens_bytes<Real>(sizes));
+  in_large_pages<Real>(out[0], sizes);
+  in_large_pages<Real>(out[1], sizes);
   return for_heads(sizes, [&](int64_t thread, int64_t index) {
     Room<Real> room = room_of<Real>(sizes, kernels, thread);
     backward<Real>(head_of<Real>(sizes, in[0], in[1], in[2], in[3], index), room,
                    rows_of<const Real>(in[4], index, sizes),
                    rows_of<const Real>(in[5], index, sizes).data,
                    rows_of<const Real>(in[6], index, sizes).data,
-                   {rows_of<Real>(out[0], index, sizes), rows_of<Real>(out[1], index, sizes),
+                   {output_of<Real>(out[0], index, sizes), output_of<Real>(out[1], index, sizes),
                     rows_of<Real>(out[2], index, sizes).data,
                     rows_of<Real>(out[3], index, sizes).data});
   });
@@ -136,12 +129,23 @@ static bool all_pooled_gradients(const Sizes& sizes, const Windows& windows, con
   });
 }
 
-// x: A and X of every head.
+// x: landmarks and X of every head.
 template <class Real>
-static bool all_newton(const Sizes& sizes, int64_t steps, double ridge, const Operand* x) {
+static bool all_inverses(const Sizes& sizes, int64_t steps, double ridge, const Operand* x) {
   return for_heads(sizes, [&](int64_t, int64_t index) {
-    newton<Real>(rows_of<const Real>(x[0], index, sizes).data, int(sizes.landmarks), steps, ridge,
-                 rows_of<Real>(x[1], index, sizes).data);
+    landmark_inverse<Real>(rows_of<const Real>(x[0], index, sizes).data, int(sizes.landmarks),
+                           int(sizes.width), steps, ridge, rows_of<Real>(x[1], index, sizes).data);
+  });
+}
+
+// x: landmarks, X, dX and d landmarks of every head.
+template <class Real>
+static bool all_inverse_gradients(const Sizes& sizes, const Operand* x) {
+  return for_heads(sizes, [&](int64_t, int64_t index) {
+    landmark_inverse_backward<Real>(
+        rows_of<const Real>(x[0], index, sizes).data, rows_of<const Real>(x[1], index, sizes).data,
+        rows_of<const Real>(x[2], index, sizes).data, int(sizes.landmarks), int(sizes.width),
+        rows_of<Real>(x[3], index, sizes).data);
   });
 }
 
@@ -178,10 +182,16 @@ bool pooled_gradient_float32(const Sizes* sizes, const Windows* windows, const O
 bool pooled_gradient_float64(const Sizes* sizes, const Windows* windows, const Operand* x) {
   return all_pooled_gradients<double>(*sizes, *windows, x);
 }
-bool newton_float32(const Sizes* sizes, int64_t steps, double ridge, const Operand* x) {
-  return all_newton<float>(*sizes, steps, ridge, x);
+bool inverse_float32(const Sizes* sizes, int64_t steps, double ridge, const Operand* x) {
+  return all_inverses<float>(*sizes, steps, ridge, x);
 }
-bool newton_float64(const Sizes* sizes, int64_t steps, double ridge, const Operand* x) {
-  return all_newton<double>(*sizes, steps, ridge, x);
+bool inverse_float64(const Sizes* sizes, int64_t steps, double ridge, const Operand* x) {
+  return all_inverses<double>(*sizes, steps, ridge, x);
+}
+bool inverse_gradient_float32(const Sizes* sizes, const Operand* x) {
+  return all_inverse_gradients<float>(*sizes, x);
+}
+bool inverse_gradient_float64(const Sizes* sizes, const Operand* x) {
+  return all_inverse_gradients<double>(*sizes, x);
 }
 }

@@ -1,7 +1,8 @@
-// SOFT's Newton iteration for one matrix: X <- 2 X - X R X, R = A + ridge I, X_0 = alpha R.
+// SOFT's Newton iteration for one symmetric matrix: X <- 2 X - X R X, R = A + ridge I, X_0 = alpha R.
 //
 // Lu et al., SOFT, arXiv 2110.11945, Algorithm 2; alpha = 0.9 · 2 / (largest row sum of A)².
-// Matrices are kept with their rows filled up to whole vectors by zeros, which stay zeros.
+// X R X is symmetric whatever symmetric X is, so only its lower half is computed. X R is not taken
+// for symmetric: rounding makes X and R commute no longer, and steps that ignore that diverge.
 #pragma once
 
 #include <algorithm>
@@ -10,40 +11,118 @@
 
 #include "blocks.hpp"
 
-// x_MM of a_MM after that many steps.
+// How a symmetric matrix of M rows is cut into columns of whole vectors and a few rows left over,
+// whose columns are had as rows. Where too many would be left over one more vector is taken.
+template <class Real>
+struct Cut {
+  static constexpr int lanes = Lanes<Real>::count;
+  int M, step, whole, left;  // step: columns of a row in memory; whole: columns in vectors
+  explicit Cut(int M) : M(M), step((M + lanes - 1) / lanes * lanes) {
+    const int over = M % lanes;
+    const bool by_rows = over && over * (step / lanes) < M;
+    whole = by_rows ? M - over : step;
+    left = by_rows ? over : 0;
+  }
+  int upright() const { return M - left; }  // rows that are not left over
+  int size() const { return step * step; }
+};
+
+// The upper half of x from its lower one.
+template <class Real>
+static INLINE void mirror(const Cut<Real>& cut, Real* x) {
+  using L = Lanes<Real>;
+  using Mask = typename L::Mask;
+  Mask lane;
+  for (int i = 0; i < L::count; ++i) lane[i] = i;
+  for (int row = 0; row < cut.whole; row += L::count)
+    for (int column = 0; column <= row; column += L::count) {
+      typename L::Vector lower[L::count], upper[L::count];
+#pragma GCC unroll 16
+      for (int i = 0; i < L::count; ++i)
+        lower[i] = upper[i] = L::load(x + ptrdiff_t(row + i) * cut.step + column);
+      transpose<Real>(upper);
+#pragma GCC unroll 16
+      for (int i = 0; i < L::count; ++i) {
+        if (row == column) upper[i] = lane <= Mask{} + i ? lower[i] : upper[i];
+        L::store(x + ptrdiff_t(column + i) * cut.step + row, upper[i]);
+      }
+    }
+  for (int row = cut.whole; row < cut.M; ++row)
+    for (int column = 0; column < row; ++column)
+      x[ptrdiff_t(column) * cut.step + row] = x[ptrdiff_t(row) * cut.step + column];
+}
+
+template <class Real>
+struct NewtonRoom {
+  std::vector<Real> r, x, next, left, y;
+  explicit NewtonRoom(const Cut<Real>& cut)
+      : r(cut.size()), x(cut.size()), next(cut.size()), left(size_t(cut.left) * cut.step),
+        y(size_t(kRows) * cut.step) {}
+};
+
+// The lower half of next = 2 x - x r x for some rows: their x r first, its last columns from `left`.
+template <class Real, int Height>
+static INLINE void rows_of_step(const Cut<Real>& cut, NewtonRoom<Real>& room, int first,
+                                int columns) {
+  using L = Lanes<Real>;
+  const int step = cut.step;
+  const Real* own = room.x.data() + ptrdiff_t(first) * step;
+  Real *y = room.y.data(), *to = room.next.data() + ptrdiff_t(first) * step;
+  product<Real, Height>({own, step, 1}, {room.r.data(), step}, cut.M, cut.whole,
+                        [&](int i, int d, typename L::Vector sum) INLINED {
+                          L::store(y + i * step + d, sum);
+                        });
+  for (int i = 0; i < Height; ++i)
+    for (int c = 0; c < cut.left; ++c)
+      y[i * step + cut.whole + c] = room.left[ptrdiff_t(c) * step + first + i];
+  product<Real, Height>({y, step, 1}, {room.x.data(), step}, cut.M, columns,
+                        [&](int i, int d, typename L::Vector sum) INLINED {
+                          const auto now = L::load(own + i * step + d);
+                          L::store(to + i * step + d, now + now - sum);
+                        });
+}
+
+template <class Real>
+static INLINE void newton_step(const Cut<Real>& cut, NewtonRoom<Real>& room) {
+  using L = Lanes<Real>;
+  const int step = cut.step;
+  // (X R)ᵀ = R X: its rows left over are the columns of X R left over.
+  in_blocks<Real>(cut.left, [&](int first, auto height) INLINED {
+    product<Real, decltype(height)::value>(
+        {room.r.data() + ptrdiff_t(cut.whole + first) * step, step, 1}, {room.x.data(), step},
+        cut.M, step, [&](int i, int d, typename L::Vector sum) INLINED {
+          L::store(room.left.data() + ptrdiff_t(first + i) * step + d, sum);
+        });
+  });
+  in_blocks<Real>(cut.upright(), [&](int first, auto height) INLINED {
+    constexpr int rows = decltype(height)::value;
+    rows_of_step<Real, rows>(cut, room, first, (first + rows + L::count - 1) / L::count * L::count);
+  });
+  in_blocks<Real>(cut.left, [&](int first, auto height) INLINED {
+    rows_of_step<Real, decltype(height)::value>(cut, room, cut.whole + first, step);
+  });
+  mirror(cut, room.next.data());
+  room.x.swap(room.next);
+}
+
+// x_MM of the symmetric a_MM, of which the lower half is read, after that many steps.
 template <class Real>
 static INLINE void newton(const Real* a_MM, int M, int64_t steps, double ridge, Real* x_MM) {
-  using L = Lanes<Real>;
-  using Vector = typename L::Vector;
-  const int step = (M + L::count - 1) / L::count * L::count;
-  const size_t size = size_t(M) * step;
-  std::vector<Real> r(size), x(size), next(size), y(size_t(kRows) * step);
+  const Cut<Real> cut(M);
+  NewtonRoom<Real> room(cut);
+  for (int i = 0; i < M; ++i)
+    std::copy_n(a_MM + ptrdiff_t(i) * M, i + 1, room.r.data() + ptrdiff_t(i) * cut.step);
+  mirror(cut, room.r.data());
   Real largest = -INFINITY;
   for (int i = 0; i < M; ++i) {
     Real sum = 0;
-    for (int j = 0; j < M; ++j) sum += r[size_t(i) * step + j] = a_MM[size_t(i) * M + j];
-    r[size_t(i) * step + i] += Real(ridge);
+    for (int j = 0; j < M; ++j) sum += room.r[ptrdiff_t(i) * cut.step + j];
+    room.r[ptrdiff_t(i) * (cut.step + 1)] += Real(ridge);
     largest = sum > largest || sum != sum ? sum : largest;  // NaN stays, as torch's maximum has it
   }
   const Real alpha = Real(0.9 * 2) / (largest * largest);
-  for (size_t i = 0; i < size; ++i) x[i] = alpha * r[i];
-  for (int64_t k = 0; k < steps; ++k) {
-    // A few rows of X R at a time: all of it would push the others out of the first cache.
-    in_blocks<Real>(M, [&](int first, auto height) INLINED {
-      constexpr int rows = decltype(height)::value;
-      const Real* own = x.data() + ptrdiff_t(first) * step;
-      Real* to = next.data() + ptrdiff_t(first) * step;
-      product<Real, rows>({own, step, 1}, r.data(), M, step, [&](int i, int d, Vector sum) INLINED {
-        L::store(y.data() + i * step + d, sum);
-      });
-      product<Real, rows>({y.data(), step, 1}, x.data(), M, step,
-                          [&](int i, int d, Vector sum) INLINED {
-                            const Vector now = L::load(own + i * step + d);
-                            L::store(to + i * step + d, now + now - sum);
-                          });
-    });
-    x.swap(next);
-  }
+  for (int i = 0; i < cut.size(); ++i) room.x[i] = alpha * room.r[i];
+  for (int64_t k = 0; k < steps; ++k) newton_step(cut, room);
   for (int i = 0; i < M; ++i)
-    std::copy_n(x.data() + size_t(i) * step, M, x_MM + size_t(i) * M);
+    std::copy_n(room.x.data() + ptrdiff_t(i) * cut.step, M, x_MM + ptrdiff_t(i) * M);
 }
