@@ -12,7 +12,7 @@ from setuptools import Extension, find_packages, setup
 X86 = {"avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"], "avx2": ["-march=x86-64-v3"]}
 SETS = (X86 if platform.machine() in ("x86_64", "AMD64") else {}) | {"plain": []}
 # What vectors need to be as quick as scalars are allowed to be; NaN stays NaN.
-OPTIONS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"]
+OPTIONS = ["-std=c++17", "-O2", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"]
 FOLDER = "softbench/kernels/cpu"
 NAMES = ("lanes", "blocks", "low_rank", "newton", "landmarks", "windows", "pages")
 HEADERS = [f"{FOLDER}/{name}.hpp" for name in NAMES]
@@ -22,6 +22,7 @@ setup(
     package_dir={"softbench.suites": "suites"},
     package_data={"softbench.suites": ["**/*.yaml"]},
     exclude_package_data={"softbench.kernels": ["cpu/*"]},  # to build from, not to run
+    options={"build_ext": {"parallel": True}},
     ext_modules=[
         Extension(
             f"softbench.kernels._low_rank_{name}",

@@ -143,8 +143,8 @@ static INLINE void against(const Real* y_MD, int M, int D, const Real* x_DT, Nex
 
 // sum_MD += K x: what the tokens of the tile give to every landmark.
 template <class Real>
-static INLINE void gathered(const Real* k_MT, int M, Rows<const Real> x, int num, int D,
-                            Real* sum_MD, Next<Real> next) {
+static void gathered(const Real* k_MT, int M, Rows<const Real> x, int num, int D, Real* sum_MD,
+                     Next<Real> next) {
   using L = Lanes<Real>;
   in_strips<Real>(D, [&](int d, auto vectors) INLINED {
     constexpr int across = decltype(vectors)::value;
@@ -207,6 +207,15 @@ static INLINE void scattered(const Real* k_MT, int M, const Real* y_MD, int num,
         for (int i = 0; i < across; ++i) finish(first + t, d + i * L::count, sum[t][i]);
     });
   });
+}
+
+// That, written to `to` as it is.
+template <class Real>
+static void written(const Real* k_MT, int M, const Real* y_MD, int num, int D, Rows<Real> to,
+                    Next<Real> next) {
+  using L = Lanes<Real>;
+  scattered<Real>(k_MT, M, y_MD, num, D, to, next,
+                  [to](int t, int d, typename L::Vector x) INLINED { L::store(to.row(t) + d, x); });
 }
 
 // A matrix of scalars by its steps from row to row and from column to column.

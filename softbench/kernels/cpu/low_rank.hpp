@@ -160,11 +160,8 @@ static INLINE void forward(const Head<Real>& head, Room<Real>& room, Rows<Real> 
   mixed<Real>({head.inverse_MM, M, 1}, {s_MD, D}, M, D, w_MD);
   // Backwards: the tiles computed last are still in cache.
   for (int first = (Room<Real>::tiles(N) - 1) * L::tile; first >= 0; first -= L::tile)
-    scattered<Real>(room.kernel + ptrdiff_t(first) * M, M, w_MD, held<Real>(N, first), D,
-                    {out.row(first), out.step}, kernel_at(head, room, first - L::tile),
-                    [&](int t, int d, typename L::Vector x) INLINED {
-                      L::store(out.row(first + t) + d, x);
-                    });
+    written<Real>(room.kernel + ptrdiff_t(first) * M, M, w_MD, held<Real>(N, first), D,
+                  {out.row(first), out.step}, kernel_at(head, room, first - L::tile));
 }
 
 template <class Real>
@@ -184,10 +181,8 @@ static INLINE void backward_tile(const Head<Real>& head, Room<Real>& room, Rows<
   const Real s = Real(head.scale);
   Real* p_MT = room.kernel + ptrdiff_t(first) * M;
   const int earlier = first - L::tile;  // the tile that comes next
-  scattered<Real>(p_MT, M, ds_MD, num, D, {to.v.row(first), to.v.step},
-                  kernel_at(head, room, earlier), [&](int t, int d, Vector x) INLINED {
-                    L::store(to.v.row(first + t) + d, x);
-                  });
+  written<Real>(p_MT, M, ds_MD, num, D, {to.v.row(first), to.v.step},
+                kernel_at(head, room, earlier));
   turned<Real>({grad.row(first), grad.step}, num, D, room.turned_o.data());
   turned<Real>({head.v.row(first), head.v.step}, num, D, room.turned_v.data());
   std::vector<Real>& partial = room.turned_q;  // no longer needed: [tile] sums of G's columns
