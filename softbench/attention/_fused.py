@@ -10,6 +10,7 @@ Narrow dtypes are computed in float32. Second derivatives are refused with a Run
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, Protocol
@@ -153,7 +154,7 @@ def _landmarks_of(
 
 def scaled_filters(weight_DDKL: Tensor) -> Tensor:
     """The filters of the landmarks' convolution, for queries that are not divided by D^(1/4)."""
-    return weight_DDKL / weight_DDKL.shape[1] ** 0.25
+    return weight_DDKL / math.sqrt(math.sqrt(weight_DDKL.shape[1]))
 
 
 @cache

@@ -9,7 +9,6 @@ from typing import Any
 
 from softbench.case import Case
 from softbench.environment import Environment
-from softbench.protocol import Protocol
 from softbench.run import Ledger
 from softbench.run.agenda import Item, items
 from softbench.run.estimate import Estimate, Expected, Pace, estimate
@@ -97,7 +96,7 @@ def _estimate(
         if says.get("besides")
     }
     groups = {(case.device, case.dtype) for case in cases if case.id in expected}
-    return estimate(left, expected, len(groups), suite, Protocol(), pace)
+    return estimate(left, expected, len(groups), suite, suite.protocol, pace)
 
 
 def _cells(found: Sequence[Item]) -> Counter[str]:

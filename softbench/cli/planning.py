@@ -67,7 +67,7 @@ def plan_suite(
 
 def plan_of(choice: Choice, out: Path) -> Plan:
     """The plan of what `run` would do with the same choice; `out`: where it keeps its results."""
-    protocol = Protocol()
+    protocol = choice.suite.protocol
     with Crew(local, protocol, choice.plugins) as crew:
         began = time.monotonic()
         crew.hire()  # it imports torch while the mechanisms are read here

@@ -17,7 +17,6 @@ from softbench.cli import folder as results
 from softbench.cli.choosing import choose, folder_of, usable
 from softbench.cli.display import conclude, display, note
 from softbench.environment import Environment, Invocation
-from softbench.protocol import Protocol
 from softbench.records import Store
 from softbench.run import Context, Crew, Ledger, Run
 from softbench.suite import SuiteError, expand
@@ -41,7 +40,7 @@ def run_suite(name: str, options: Options) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     choice = choose(name, options.only, options.changes, options.plugins)
     suite = choice.suite
-    with Crew(_executor(options.executor), Protocol(), choice.plugins) as crew:
+    with Crew(_executor(options.executor), suite.protocol, choice.plugins) as crew:
         crew.hire()  # it imports torch while the mechanisms are read here
         expand(suite, "cpu")
         environment = crew.environment()
@@ -49,7 +48,7 @@ def run_suite(name: str, options: Options) -> int:
         _check_devices(cases, environment)
         where = folder_of(choice, cases, environment, options.out)
         with Store(where) as store:
-            context = Context(Protocol(), environment, invocation(choice.plugins))
+            context = Context(suite.protocol, environment, invocation(choice.plugins))
             known = _known(store, options, context)
             ledger = Ledger(known, suite.budget)
             narrowed = bool(options.changes or options.only)

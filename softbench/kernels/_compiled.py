@@ -118,7 +118,14 @@ def _library() -> ctypes.CDLL:
     for dtype in DTYPES.values():
         for count in ("kernel_size", "lanes"):
             getattr(library, f"{count}_{dtype}").restype = ctypes.c_int64
-        for kernel in ("forward", "backward", "pooled", "pooled_gradient", "inverse", "inverse_gradient"):
+        for kernel in (
+            "forward",
+            "backward",
+            "pooled",
+            "pooled_gradient",
+            "inverse",
+            "inverse_gradient",
+        ):
             getattr(library, f"{kernel}_{dtype}").restype = ctypes.c_bool
     return library
 

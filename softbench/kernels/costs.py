@@ -42,7 +42,7 @@ def inverse_backward_flops(args: tuple[Any, ...], output: Any) -> int:
     """Two products of matrices, the kernel again and its gradient."""
     landmarks_BHMD = args[1]
     matrices = 2 * landmarks_BHMD.shape[:3].numel() * landmarks_BHMD.shape[2] ** 2
-    return 2 * matrices + 2 * _of_landmarks(landmarks_BHMD)
+    return int(2 * matrices) + 2 * _of_landmarks(landmarks_BHMD)
 
 
 FLOPS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {

@@ -76,9 +76,7 @@ def _matrices(landmarks: Tensor) -> Tensor:
     return landmarks.new_empty((*landmarks.shape[:3], landmarks.shape[2]))
 
 
-def _run(
-    name: str, landmarks: Tensor, given: tuple[Any, ...], tensors: tuple[Tensor, ...]
-) -> None:
+def _run(name: str, landmarks: Tensor, given: tuple[Any, ...], tensors: tuple[Tensor, ...]) -> None:
     batch, heads, number, width = landmarks.shape
     threads = min(torch.get_num_threads(), batch * heads)
     sizes = ctypes.byref(_compiled.Sizes(batch, heads, 0, number, width, threads, 1.0))

@@ -66,7 +66,9 @@ def _add_gradient(
     _run("pooled_gradient", (dl.contiguous(), dq), dq, (rows, columns, width))
 
 
-def _nothing(dq: Tensor, dl: Tensor, rows: Sequence[int], columns: Sequence[int], width: int) -> None:
+def _nothing(
+    dq: Tensor, dl: Tensor, rows: Sequence[int], columns: Sequence[int], width: int
+) -> None:
     return None
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from softbench.case import Case, Dtype, Inputs, Level, Mode, Size, Value
 from softbench.plugins import did_you_mean
-from softbench.protocol import Fraction, Seconds
+from softbench.protocol import Fraction, Protocol, Seconds
 
 T = TypeVar("T")
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -97,9 +97,15 @@ class Suite(Value):
     compile: Axis[bool] = [False]
     seed: Axis[Seed] = [0]
     repeats: Annotated[int, Field(ge=1, le=1000)] = 3
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
     budget: Budget = Budget()
     metrics: Annotated[list[str], Field(min_length=1)]
     reports: list[str] = []
+
+    @property
+    def protocol(self) -> Protocol:
+        """The measuring rules with the suite's number of threads."""
+        return Protocol(threads=self.threads)
 
     def runs(self, case: Case) -> bool:
         """Whether anything runs at the case's length: at some, costs are only predicted."""

@@ -107,7 +107,9 @@ def test_every_solver_is_to_be_had(options: dict[str, Any]) -> None:
 def test_narrow_dtypes_are_near_eager_in_float64(
     mechanism: ModuleType, dtype: torch.dtype, bound: float
 ) -> None:
-    options = {"num_newton_iters": 6}  # further on rounding grows with the condition number
+    options: dict[str, Any] = {
+        "num_newton_iters": 6
+    }  # further on rounding grows with the condition number
     found, wanted = both(mechanism, (1, 2, 196, 64), dtype, **options)
     assert {one.dtype for one in found} == {dtype}
     assert relative(found[0], wanted[0]) < bound

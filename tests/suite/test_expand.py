@@ -225,3 +225,9 @@ def test_there_are_as_many_cases_as_the_distinct_values_multiply_to(
     assert len(found) == len({case.id for case in found}) == wanted
     again = cases(**{key: whole[key] for key in reversed(whole)})
     assert {case.id for case in again} == {case.id for case in found}
+
+
+def test_threads_are_a_rule_of_the_protocol() -> None:
+    one, two = (parse(suite(**given), "given", "given.yaml") for given in ({}, {"threads": 2}))
+    assert (one.protocol.threads, two.protocol.threads) == (1, 2)
+    assert one.protocol.id != two.protocol.id
