@@ -60,11 +60,10 @@ def _empty_inverse(landmarks: Tensor, num_iters: int, ridge: float) -> Tensor:
 
 
 def _backward(grad: Tensor, landmarks: Tensor, x: Tensor) -> Tensor:
-    width = landmarks.shape[-1]
-    landmarks = padded(landmarks)
-    made = torch.empty_like(landmarks)
-    _run("inverse_gradient", landmarks, (), (landmarks, x, grad.contiguous(), made))
-    return unpadded(made, width)
+    wide = padded(landmarks)
+    made = torch.empty_like(wide)
+    _run("inverse_gradient", wide, (), (wide, x, grad.contiguous(), made))
+    return unpadded(made, landmarks)
 
 
 def _empty_backward(grad: Tensor, landmarks: Tensor, x: Tensor) -> Tensor:

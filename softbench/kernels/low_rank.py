@@ -39,6 +39,7 @@ def low_rank(
     return cast(Tensor, _LowRank.apply(*given))  # type: ignore[no-untyped-call]
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def is_built() -> bool:
     """Whether the compiled kernels are here, in a build that this processor runs."""
     return _compiled.build() is not None
@@ -65,11 +66,12 @@ def refuse_second(name: str) -> None:
 
 
 def _forward(q: Tensor, landmarks: Tensor, inverse: Tensor, v: Tensor) -> Triple:
+    likes = (v, landmarks, landmarks)
     width = q.shape[-1]
     q, landmarks, v = (padded(one) for one in (q, landmarks, v))
     outputs = torch.empty_like(v), torch.empty_like(landmarks), torch.empty_like(landmarks)
     _run("forward", (q, v, landmarks, inverse.contiguous()), outputs, width)
-    out, sums, weights = (unpadded(one, width) for one in outputs)
+    out, sums, weights = map(unpadded, outputs, likes)
     return out, sums, weights
 
 
@@ -86,13 +88,13 @@ def _backward(
     sums: Tensor,
     weights: Tensor,
 ) -> Four:
-    width = q.shape[-1]
-    inputs = [padded(one) for one in (q, v, landmarks)]
+    likes, width = (q, v, landmarks), q.shape[-1]
+    inputs = [padded(one) for one in likes]
     rest = [padded(one) for one in (grad, sums, weights)]
     inverse = inverse.contiguous()
     outputs = [torch.empty_like(one) for one in (*inputs, inverse)]
     _run("backward", (*inputs, inverse, *rest), outputs, width)
-    dq, dv, dl = (unpadded(one, width) for one in outputs[:3])
+    dq, dv, dl = map(unpadded, outputs[:3], likes)
     return dq, dl, outputs[3], dv
 
 
@@ -117,9 +119,14 @@ def padded(x: Tensor) -> Tensor:
     return x if x.stride(-1) == 1 else x.contiguous()
 
 
-def unpadded(x: Tensor, width: int) -> Tensor:
-    """What `padded` was given."""
-    return x if x.shape[-1] == width else x[..., :width].contiguous()
+def unpadded(x: Tensor, like: Tensor) -> Tensor:
+    """`x` as wide as `like`, and laid out as PyTorch lays out what is made like it.
+
+    Shapes and strides are told beforehand where nothing runs, as when a graph is compiled.
+    """
+    if x.shape == like.shape and like.stride(-1) == 1:
+        return x
+    return torch.empty_like(like).copy_(x[..., : like.shape[-1]])
 
 
 def _run(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], width: int) -> None:

@@ -16,11 +16,13 @@ from softbench.case import Shape
 
 
 @pytest.mark.slow
-def test_layer_can_be_compiled_whole() -> None:
+@pytest.mark.parametrize("backend", ["eager", "auto"])
+def test_layer_can_be_compiled_whole(backend: str) -> None:
     sys.setprofile(None)  # the check of shape suffixes stands in the compiler's way
     shape = Shape(batch_size=1, num_heads=2, head_dim=4, seq_len=36)
     params = soft.Params(num_landmarks=9, landmarks="conv", conv_kernel_size=3)
-    layer = soft.Attention(shape, params, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    layer = soft.Attention(shape, params, backend=backend, generator=generator)
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
     x = torch.randn(1, 36, 8, generator=torch.Generator().manual_seed(1), requires_grad=True)
     out, wanted = compiled(x), layer(x)
