@@ -3,7 +3,6 @@
 Exactly what `eager` computes, products associated from the right: `P (X (Pᵀ v))`, P made tile by
 tile and never held for more than one head a thread. Queries are not copied to be scaled, pooled
 landmarks add their gradient in place, convolutions see tokens as images whose channels lie last.
-`auto` is `fused` where it runs and `eager` elsewhere; records say which.
 
 Narrow dtypes are computed in float32. Second derivatives are refused with a RuntimeError.
 """
@@ -19,12 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from softbench.attention import _landmarks
+from softbench.attention import _backends, _landmarks
 from softbench.attention._fields import Landmarks
 from softbench.attention._gaussian import scaled
 from softbench.attention._grid import image_to_tokens, tokens_to_image
 from softbench.attention._heads import split_heads
-from softbench.case import Shape, Unsupported
+from softbench.case import Unsupported
 from softbench.inverse._precision import full_precision, widened
 from softbench.kernels import low_rank, pooling
 
@@ -45,36 +44,20 @@ class Params(Protocol):
         """Side of the value convolution's filter, 0 for none."""
 
 
-Attend = Callable[..., Tensor]
 # X [B, H, M, M] of landmarks divided by D^(1/4), by the mechanism's parameters; in their dtype,
 # whatever autocast and TF32 say.
 Invert = Callable[[Tensor, Any], Tensor]
 
 
-def backends(eager: Attend, invert: Invert) -> dict[str, Attend]:
+def backends(eager: _backends.Attend, invert: Invert) -> dict[str, _backends.Attend]:
     """What a mechanism offers: its own `eager`, `fused` with its X, and `auto`."""
-    fused = partial(_attend, invert)
-    return {"eager": eager, "fused": fused, "auto": partial(_attend_by_best, eager, fused)}
-
-
-def backend_ran(
-    shape: Shape, *, backend: str, device: str, dtype: torch.dtype, with_gradient: bool
-) -> str:
-    """The backend that runs for `backend`. Raises Unsupported: `fused` where it cannot."""
-    reason = None if backend == "eager" else refusal(torch.device(device).type)
-    if backend == "auto":
-        return "fused" if reason is None else "eager"
-    if reason is not None:
-        raise Unsupported(reason)
-    return backend
+    return _backends.offered(eager, partial(_attend, invert), refusal)
 
 
 def refusal(device: str) -> str | None:
     """Why the kernels do not run on tensors of `device`; None if they do."""
-    if device == "meta":
-        return None
     if device != "cpu":
-        return f"backend fused runs on the CPU, not on {device}; take eager or auto"
+        return _backends.not_on_cpu(device)
     if not low_rank.is_built():
         return (
             "backend fused has no compiled kernels here; install softbench where there is a C++ "
@@ -83,11 +66,7 @@ def refusal(device: str) -> str | None:
     return None
 
 
-def _attend_by_best(
-    eager: Attend, fused: Attend, q_BHND: Tensor, *given: Any, **named: Any
-) -> Tensor:
-    best = eager if refusal(q_BHND.device.type) else fused
-    return best(q_BHND, *given, **named)
+backend_ran = partial(_backends.ran, refusal)
 
 
 def _attend(

@@ -5,6 +5,9 @@
 `F1 = softmax(q k̄ᵀ)`, `A = softmax(q̄ k̄ᵀ)`, `F3 = softmax(q̄ kᵀ)`, out `(F1 Z)(F3 v) + conv(v)`
 with Z six steps of an iteration for the pseudo-inverse of A.
 
+Backends: `eager`, the formula as it stands; `fused`, the same function on the CPU without N × M
+matrices; `auto`, the best that runs.
+
 Differences from the paper and the authors' code:
 - `pinv_init: exact` is the default: the iteration starts from each matrix's own norm. The authors'
   first code (`original`) takes one norm for the batch, and outputs depend on batch mates.
@@ -19,13 +22,21 @@ Differences from the paper and the authors' code:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from softbench.attention import _counts, _landmark_rules, _pinv, softmax
+from softbench.attention import (
+    _backends,
+    _counts,
+    _landmark_rules,
+    _nystromformer_fused,
+    _pinv,
+    softmax,
+)
 from softbench.attention._fields import ConvKernelSize, NumIters, NumLandmarks
 from softbench.attention._landmarks import segment_means
 from softbench.attention._multihead import assembled
@@ -68,7 +79,15 @@ def attend(
     return out_BHND
 
 
-BACKENDS: dict[str, Callable[..., Tensor]] = {"eager": attend}
+def inverse(q_means_BHMD: Tensor, k_means_BHMD: Tensor, params: Params) -> Tensor:
+    """[B, H, M, M]: Z, from landmarks divided by D^¼."""
+    return _inverted(q_means_BHMD, k_means_BHMD, params)[1]
+
+
+BACKENDS = _backends.offered(
+    attend, partial(_nystromformer_fused.attend, inverse), _backends.not_on_cpu
+)
+backend_ran = partial(_backends.ran, _backends.not_on_cpu)
 
 
 def exact(q_BHND: Tensor, k_BHND: Tensor | None, v_BHND: Tensor, params: Params) -> Tensor:
@@ -110,15 +129,21 @@ def supports(shape: Shape, params: Params) -> str | None:
 def flops(
     shape: Shape, params: Params, *, level: Level, backend: str, mode: Mode
 ) -> dict[str, int]:
-    """FLOPs by term: scores of F1, A and F3 and what is made of them (`products`), and Z."""
+    """FLOPs by term: scores of F1, A and F3 and what is made of them (`products`), and Z.
+
+    `fused` multiplies Z by F3 v where eager has F1 Z, and its backward makes F1 and F3 once more.
+    """
     times, heads = _counts.passes(mode), shape.batch_size * shape.num_heads
     tokens, landmarks, width = shape.seq_len, params.num_landmarks, shape.head_dim
-    scores = 2 * heads * (2 * tokens + landmarks) * landmarks * width
+    by_tokens, between = (2 * heads * count * landmarks * width for count in (tokens, landmarks))
+    by_inverse = between if backend == "fused" else 2 * heads * tokens * landmarks**2
+    again = backend == "fused" and mode == "forward_backward"
     return {
         "projections": _counts.projections(shape, 4, mode) if level == "layer" else 0,
         "solver": heads * _pinv.flops(landmarks, params.num_pinv_iters, passes=times),
-        "products": times * (scores + 2 * heads * tokens * landmarks * (landmarks + 2 * width)),
+        "products": times * (4 * by_tokens + between + by_inverse),
         "convolution": _counts.value_convolution(shape, params.conv_kernel_size, mode),
+        "recomputation": 2 * by_tokens if again else 0,
     }
 
 
