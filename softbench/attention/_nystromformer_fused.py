@@ -53,7 +53,8 @@ def attend(
     if k_BHND is None:
         raise ValueError("nystromformer needs keys; k is None")
     with full_precision(q_BHND.device):
-        out_BHND = _low_rank(invert, *map(_ready, (q_BHND, k_BHND, v_BHND)), params)
+        heads = _ready(q_BHND), _ready(k_BHND), _ready(v_BHND)
+        out_BHND = _low_rank(invert, *heads, params)
     out_BHND = out_BHND.to(v_BHND.dtype)
     if params.conv_kernel_size:
         sequence = (v_BHND.shape[2], 1)
@@ -108,5 +109,5 @@ def _add_to_segments(dx_BHND: Tensor, dmeans_BHMD: Tensor) -> None:
     tokens = dx_BHND.tensor_split((shorter * length,), dim=2)
     means = dmeans_BHMD.tensor_split((shorter,), dim=2)
     for part, of_part, size in zip(tokens, means, (length, length + 1), strict=True):
-        rows = part.unflatten(2, (of_part.shape[2], size))
-        rows.add_(of_part[:, :, :, None], alpha=1 / size)
+        sizes = (*part.shape[:2], of_part.shape[2], size, part.shape[3])
+        part.view(sizes).add_(of_part[:, :, :, None], alpha=1 / size)

@@ -7,6 +7,9 @@ query by itself and of all keys of a (batch, head) together; for `relu`, `φ = r
 
 ε is part of what is computed, not a guard: outputs for 1e-4 and 1e-6 differ by 5 % and more.
 
+Backends: `eager`, the formula as it stands; `fused`, the same function on the CPU block by block,
+holding no features; `auto`, the best that runs.
+
 Differences from the paper and the authors' code:
 - `detach_max` keeps gradients out of the maxima, as the widely used PyTorch port does; the authors'
   code lets them through (`detach_max: false`). They would cancel, were it not for ε.
@@ -20,14 +23,15 @@ Differences from the paper and the authors' code:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from softbench.attention import _counts, softmax
+from softbench.attention import _backends, _counts, _performer_fused, softmax
 from softbench.attention._multihead import assembled
 from softbench.attention._random_features import orthogonal_features
 from softbench.case import Level, Mode, Shape, Unsupported, Value
@@ -74,7 +78,10 @@ def attend(
     return out_BHND.to(v_BHND.dtype)
 
 
-BACKENDS: dict[str, Callable[..., Tensor]] = {"eager": attend}
+BACKENDS = _backends.offered(
+    attend, partial(_performer_fused.attend, RELU_EPSILON), _backends.not_on_cpu
+)
+backend_ran = partial(_backends.ran, _backends.not_on_cpu)
 
 
 def exact(q_BHND: Tensor, k_BHND: Tensor | None, v_BHND: Tensor, params: Params) -> Tensor:
@@ -99,15 +106,21 @@ def supports(shape: Shape, params: Params) -> str | None:
 def flops(
     shape: Shape, params: Params, *, level: Level, backend: str, mode: Mode
 ) -> dict[str, int]:
-    """FLOPs by term: features of q and k (`landmarks`), and three products with them."""
+    """FLOPs by term: features of q and k (`landmarks`), and what is made of them (`products`).
+
+    `fused` has numerator and denominator in one product, and makes features again in its backward.
+    """
     rank, times = _num_features(shape, params), _counts.passes(mode)
     pairs = 2 * shape.batch_size * shape.num_heads * shape.seq_len * rank
+    fused = backend == "fused"
+    again = fused and mode == "forward_backward"
     return {
         "projections": _counts.projections(shape, 4, mode) if level == "layer" else 0,
         # W is not learned: one product for a gradient, not two.
         "landmarks": 2 * (1 if mode == "forward" else 2) * pairs * shape.head_dim,
-        # Numerator twice D wide, denominator one.
-        "products": times * pairs * (2 * shape.head_dim + 1),
+        # Numerator twice D wide; denominator one, its sum over keys a product in fused alone.
+        "products": times * pairs * (2 * shape.head_dim + (2 if fused else 1)),
+        "recomputation": 2 * pairs * shape.head_dim if again else 0,
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softbench.kernels import _compiled
+from softbench.kernels import _compiled, favor_costs
 
 LOW_RANK = ("softbench::low_rank", "softbench::low_rank_backward")
 INVERSE = ("softbench::landmark_inverse", "softbench::landmark_inverse_backward")
@@ -52,11 +52,14 @@ FLOPS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "softbench::landmark_inverse_backward": inverse_backward_flops,
     "softbench::pooled": lambda args, output: 0,
     "softbench::add_pooled_gradient": lambda args, output: 0,
+    **favor_costs.FLOPS,
 }
 
 
 def exponentials(name: str, args: tuple[Any, ...]) -> int:
     """One for each token and landmark or two landmarks, in backwards once more; else 0."""
+    if name in favor_costs.NAMES:
+        return favor_costs.exponentials(name, args)
     if name not in (*LOW_RANK, *INVERSE):
         return 0
     given = args[1:] if name.endswith("backward") else args
@@ -71,6 +74,8 @@ def workspace_bytes(name: str, args: tuple[Any, ...]) -> int:
     Each thread has one, its last tile filled up. Tokens whose width is no whole number of vectors
     are copied to one that is, outputs too.
     """
+    if name in favor_costs.NAMES:
+        return favor_costs.workspace_bytes(name, args)
     if name not in LOW_RANK:
         return 0
     backward = name.endswith("backward")
