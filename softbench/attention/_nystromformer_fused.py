@@ -18,7 +18,7 @@ from torch import Tensor
 
 from softbench.attention import _backends, _fused, _sdpa
 from softbench.attention._landmarks import segment_means
-from softbench.inverse._precision import full_precision, widened
+from softbench.inverse._precision import full_precision
 from softbench.kernels.low_rank import refuse_second
 
 
@@ -53,7 +53,7 @@ def attend(
     if k_BHND is None:
         raise ValueError("nystromformer needs keys; k is None")
     with full_precision(q_BHND.device):
-        heads = _ready(q_BHND), _ready(k_BHND), _ready(v_BHND)
+        heads = _sdpa.prepared(q_BHND), _sdpa.prepared(k_BHND), _sdpa.prepared(v_BHND)
         out_BHND = _low_rank(invert, *heads, params)
     out_BHND = out_BHND.to(v_BHND.dtype)
     if params.conv_kernel_size:
@@ -72,12 +72,6 @@ def _low_rank(
     z_BHMM = invert(q_means_BHMD * scale, k_means_BHMD * scale, params)
     gathered_BHMD = z_BHMM @ _sdpa.fused(q_means_BHMD, k_BHND, v_BHND)
     return _sdpa.fused(q_BHND, k_means_BHMD, gathered_BHMD)
-
-
-def _ready(x_BHND: Tensor) -> Tensor:
-    """In float32 or wider, and with the last dimension in one piece, as the kernel wants it."""
-    x_BHND = widened(x_BHND)
-    return x_BHND if x_BHND.stride(-1) == 1 else x_BHND.contiguous()
 
 
 def _with_means(x_BHND: Tensor, num_landmarks: int) -> tuple[Tensor, Tensor]:

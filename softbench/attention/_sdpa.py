@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from softbench.case import Shape, Unsupported
+from softbench.inverse._precision import widened
 
 Kernel = Literal["flash", "efficient", "math"]
 KERNELS = {
@@ -25,6 +26,12 @@ KERNELS = {
     "efficient": SDPBackend.EFFICIENT_ATTENTION,
     "math": SDPBackend.MATH,
 }
+
+
+def prepared(x_BHND: Tensor) -> Tensor:
+    """In float32 or wider, the last dimension in one piece: else PyTorch takes the N × N form."""
+    x_BHND = widened(x_BHND)
+    return x_BHND if x_BHND.stride(-1) == 1 else x_BHND.contiguous()
 
 
 def fused(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> Tensor:

@@ -3,6 +3,9 @@
 "Linformer: Self-Attention with Linear Complexity", arXiv 2006.04768, eq. 7:
 `softmax(Q (E K)ᵀ/√D) (F V)`, E and F learned, [L, N] with L the projection length.
 
+Backends: `eager`, the formula as it stands; `fused`, the same function on the CPU without scores
+or copies; `auto`, the best that runs.
+
 Differences from the paper and the authors' code:
 - `projection_length` is 49 by default, where the paper has 128 to 256 for 512 to 4,096 tokens: the
   rank that landmark mechanisms have here by default, so that defaults are compared at one rank.
@@ -17,17 +20,18 @@ Differences from the paper and the authors' code:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from softbench.attention import _counts, softmax
+from softbench.attention import _backends, _counts, _linformer_fused, softmax
 from softbench.attention._multihead import assembled
 from softbench.attention._weights import uniform
-from softbench.case import Level, Mode, Shape, Unsupported, Value
+from softbench.case import Level, Mode, Shape, Value
 
 RANK: str | None = "projection_length"
 
@@ -66,7 +70,8 @@ def attend(
     return scores_BHNL.softmax(-1) @ values_BHLD
 
 
-BACKENDS: dict[str, Callable[..., Tensor]] = {"eager": attend}
+BACKENDS = _backends.offered(attend, _linformer_fused.attend, _backends.not_on_cpu)
+backend_ran = partial(_backends.ran, _backends.not_on_cpu)
 
 
 def exact(q_BHND: Tensor, k_BHND: Tensor | None, v_BHND: Tensor, params: Params) -> Tensor:
@@ -99,7 +104,10 @@ def supports(shape: Shape, params: Params) -> str | None:
 def flops(
     shape: Shape, params: Params, *, level: Level, backend: str, mode: Mode
 ) -> dict[str, int]:
-    """FLOPs by term: two products that compress and two that attend, all L × N × D."""
+    """FLOPs by term: two products that compress and two that attend, all L × N × D.
+
+    The backward of `fused` makes the scores once more.
+    """
     heads = shape.batch_size * shape.num_heads
     product = 2 * heads * params.projection_length * shape.seq_len * shape.head_dim
     times = _counts.passes(mode)
@@ -107,6 +115,7 @@ def flops(
         "projections": _counts.projections(shape, 4, mode) if level == "layer" else 0,
         "landmarks": 2 * times * product,
         "products": 2 * times * product,
+        "recomputation": product if backend == "fused" and mode == "forward_backward" else 0,
     }
 
 
@@ -128,10 +137,5 @@ class Attention(nn.Module):
 
 def _compressed(projection: Tensor, x_BHND: Tensor) -> Tensor:
     """[B, H, L, D]: `projection`, [L, N] or [H, L, N], times the tokens. Raises Unsupported."""
-    built_for, given = projection.shape[-1], x_BHND.shape[2]
-    if built_for != given:
-        raise Unsupported(
-            f"these projections were built for {built_for} tokens, not {given}; "
-            f"build them with seq_len {given}"
-        )
+    _linformer_fused.check_length(projection, x_BHND)
     return projection @ x_BHND
