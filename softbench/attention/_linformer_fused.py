@@ -78,7 +78,7 @@ class _Compress(torch.autograd.Function):
     def forward(ctx: Any, projection: Tensor, x: Tensor) -> Tensor:
         ctx.save_for_backward(projection, x)
         merged = _side_by_side(projection, x)
-        return _split(_products(projection, _matrices(x, merged)), x.shape[1], merged)
+        return _split(_products(projection, _matrices(x, merged)), x, merged)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,7 +86,7 @@ class _Compress(torch.autograd.Function):
         projection, x = ctx.saved_tensors
         merged = _side_by_side(projection, x)
         of_matrices = _matrices(grad, merged)
-        dx = _split(_products(projection.mT, of_matrices), x.shape[1], merged)
+        dx = _split(_products(projection.mT, of_matrices), x, merged)
         return _of_projection(projection, of_matrices, _matrices(x, merged)), dx
 
 
@@ -100,12 +100,13 @@ def _matrices(x_BHND: Tensor, merged: bool) -> Tensor:
     return x_BHND.transpose(1, 2).flatten(2)[:, None] if merged else x_BHND
 
 
-def _split(x_BGLW: Tensor, num_heads: int, merged: bool) -> Tensor:
-    """[B, H, L, D]: the inverse of `_matrices`."""
+def _split(x_BGLW: Tensor, of_BHND: Tensor, merged: bool) -> Tensor:
+    """[B, H, L, D]: the inverse of `_matrices` for tokens with the heads of `of_BHND`."""
     if not merged:
         return x_BGLW
-    sizes = (x_BGLW.shape[0], x_BGLW.shape[2], num_heads, -1)
-    return x_BGLW.reshape(sizes).transpose(1, 2)
+    batch_size, num_heads, _, head_dim = of_BHND.shape
+    x_BLHD = x_BGLW.reshape(batch_size, x_BGLW.shape[2], num_heads, head_dim)
+    return x_BLHD.transpose(1, 2)
 
 
 def _products(projection: Tensor, x_BGNW: Tensor) -> Tensor:
