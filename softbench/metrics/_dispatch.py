@@ -162,9 +162,9 @@ def _convolution_products(x: Tensor, weight: Tensor, output: Tensor, *, transpos
     return 2 * (x if transposed else output).numel() * prod(weight.shape[1:])
 
 
-def _scores_products(products: int, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> int:
+def _scores_products(products: int, q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> int:
     # 2 forward: scores and output. 5 backward: scores again, dV, dP, dQ, dK.
     B, H, N, D = q_BHND.shape
-    values = v_BHND.shape[-1]
+    values = v_BHSD.shape[-1]
     by_values = products // 2
-    return 2 * B * H * N * k_BHND.shape[-2] * ((products - by_values) * D + by_values * values)
+    return 2 * B * H * N * k_BHSD.shape[-2] * ((products - by_values) * D + by_values * values)

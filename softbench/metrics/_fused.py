@@ -47,8 +47,8 @@ class FusedAttention(TorchFunctionMode):
         results = self._operator(*args)
         return results[0] if by_pytorch else results
 
-    def _operator(self, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> tuple[Tensor, ...]:
-        heads, aten = (q_BHND, k_BHND, v_BHND), torch.ops.aten
+    def _operator(self, q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> tuple[Tensor, ...]:
+        heads, aten = (q_BHND, k_BHSD, v_BHSD), torch.ops.aten
         if not self._on_cuda:
             found = aten._scaled_dot_product_flash_attention_for_cpu(*heads)
         elif q_BHND.dtype in HALF:

@@ -129,8 +129,8 @@ def _exponentials(name: str, args: tuple[Any, ...], written: list[Tensor]) -> in
     return costs.exponentials(name, args)
 
 
-def _scores(q_BHND: Tensor, k_BHND: Tensor) -> int:
-    return int(prod(q_BHND.shape[:-1]) * k_BHND.shape[-2])
+def _scores(q_BHND: Tensor, k_BHSD: Tensor) -> int:
+    return int(prod(q_BHND.shape[:-1]) * k_BHSD.shape[-2])
 
 
 def _tensors(values: Any) -> list[Tensor]:

@@ -51,14 +51,14 @@ def masked_rows(output: Tensor) -> int:
     return output.numel() + output.numel() // output.shape[-1] + output.element_size()
 
 
-def _forward_tile(q_BHND: Tensor, k_BHND: Tensor) -> int:
-    queries, keys = _tile(q_BHND, k_BHND)
+def _forward_tile(q_BHND: Tensor, k_BHSD: Tensor) -> int:
+    queries, keys = _tile(q_BHND, k_BHSD)
     wide = queries * (keys + 2 + q_BHND.shape[-1]) * _accumulator_bytes(q_BHND)
     return wide + _reduced_copy(q_BHND, queries * keys)
 
 
-def _backward_tile(q_BHND: Tensor, k_BHND: Tensor) -> int:
-    queries, keys = _tile(q_BHND, k_BHND)
+def _backward_tile(q_BHND: Tensor, k_BHSD: Tensor) -> int:
+    queries, keys = _tile(q_BHND, k_BHSD)
     wide = queries * (2 * keys + 1) * _accumulator_bytes(q_BHND)
     return wide + _reduced_copy(q_BHND, 2 * queries * keys)
 
@@ -68,10 +68,10 @@ def _laid_out(gradient_BHND: Tensor) -> int:
     return 0 if lies_right else gradient_BHND.numel() * gradient_BHND.element_size()
 
 
-def _tile(q_BHND: Tensor, k_BHND: Tensor) -> tuple[int, int]:
+def _tile(q_BHND: Tensor, k_BHSD: Tensor) -> tuple[int, int]:
     queries = q_BHND.shape[-2]
     size = 256 if queries >= 768 else 64 if queries >= 192 else 32
-    return min(size, queries), min(512, k_BHND.shape[-2])
+    return min(size, queries), min(512, k_BHSD.shape[-2])
 
 
 def _accumulator_bytes(q_BHND: Tensor) -> int:

@@ -19,37 +19,41 @@ from softbench.attention import linformer, softmax
 from softbench.case import Shape, Unsupported
 
 PRECISIONS = [(torch.float64, 1e-9, 1e-7), (torch.float32, 4e-6, 6e-6)]
+BOTH = pytest.mark.parametrize("backend", ["eager", "fused"])
 
 
-def golden_call(params: linformer.Params, values: dict[str, Tensor], **weights: Tensor) -> Tensor:
+def golden_call(
+    backend: str, params: linformer.Params, values: dict[str, Tensor], **weights: Tensor
+) -> Tensor:
     q, k, v = (values[name] for name in "qkv")
-    return linformer.attend(q, k, v, params=params, weights=weights, grid=None)
+    return linformer.BACKENDS[backend](q, k, v, params=params, weights=weights, grid=None)
 
 
+@BOTH
 @pytest.mark.parametrize(("dtype", "output_bound", "gradient_bound"), PRECISIONS)
 def test_a_projection_for_each_head_and_for_both(
-    golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float
+    golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float, backend: str
 ) -> None:
     values = golden("linformer", "mlpen_a")
     leaf = leaves(values, dtype)
     params = linformer.Params(projection_length=8, share="kv", per_head=True)
-    out = golden_call(params, leaf, key_projection=leaf["E"])
+    out = golden_call(backend, params, leaf, key_projection=leaf["E"])
     torch.autograd.backward(out, leaf["cot"].detach())
     assert relative(out, values["out"]) < output_bound
     for name in ("q", "k", "v", "E"):
         assert relative(leaf[name].grad, values[f"d_{name}"]) < gradient_bound, name
 
 
+@BOTH
 @pytest.mark.parametrize(("dtype", "output_bound", "gradient_bound"), PRECISIONS)
 def test_a_projection_for_all_heads_and_two_for_keys_and_values(
-    golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float
+    golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float, backend: str
 ) -> None:
     values = {name: value[None] for name, value in golden("linformer", "xf_a").items()}
     leaf = leaves(values, dtype)
     e, f = leaf["E.weight"][0], leaf["F.weight"][0]
-    out = golden_call(
-        linformer.Params(projection_length=12), leaf, key_projection=e, value_projection=f
-    )
+    params = linformer.Params(projection_length=12)
+    out = golden_call(backend, params, leaf, key_projection=e, value_projection=f)
     torch.autograd.backward(out, leaf["cot"].detach())
     assert relative(out, values["out"]) < output_bound
     for name in ("q", "k", "v", "E.weight", "F.weight"):
@@ -67,12 +71,15 @@ def layer_weights(values: dict[str, Tensor], prefix: str = "") -> dict[str, Tens
     }
 
 
+@BOTH
 @pytest.mark.parametrize(("dtype", "output_bound", "gradient_bound"), PRECISIONS)
-def test_layer(golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float) -> None:
+def test_layer(
+    golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float, backend: str
+) -> None:
     values = golden("linformer", "lucid_a")
     shape = Shape(batch_size=1, num_heads=2, seq_len=49, head_dim=8)
     params = linformer.Params(projection_length=8)
-    layer = linformer.Attention(shape, params, generator=seeded()).to(dtype)
+    layer = linformer.Attention(shape, params, backend=backend, generator=seeded()).to(dtype)
     no_bias = {f"{kind}_proj.bias": torch.zeros(16) for kind in "qkv"}
     layer.load_state_dict(layer_weights(values) | no_bias)
     x = values["x"].to(dtype).requires_grad_()

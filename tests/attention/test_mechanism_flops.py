@@ -54,6 +54,12 @@ CASES: list[tuple[ModuleType, str, dict[str, Any]]] = [
     (performer, "eager", {"kernel": "relu", "detach_max": False}),
     (nystromformer, "eager", {"num_landmarks": 7}),
     (nystromformer, "eager", {"num_pinv_iters": 3, "conv_kernel_size": 9}),
+    (linformer, "fused", {"projection_length": 7}),
+    (linformer, "fused", {"projection_length": 7, "per_head": True, "share": "kv"}),
+    (performer, "fused", {"num_features": 11}),
+    (performer, "fused", {"kernel": "relu", "detach_max": False}),
+    (nystromformer, "fused", {"num_landmarks": 7}),
+    (nystromformer, "fused", {"num_pinv_iters": 3, "conv_kernel_size": 9}),
 ]
 # fvcore takes PyTorch's attention for nothing; an inverse is told to it as SOFT's own, see below.
 SEEN_BY_FVCORE = [case for case in CASES if case[1] == "eager" and "gradient" not in case[2]]
@@ -66,6 +72,23 @@ def flash_forward(q: Any, k: Any, v: Any, *_: Any, **__: Any) -> int:
 def flash_backward(grad: Any, q: Any, k: Any, *_: Any, **__: Any) -> int:
     """Scores again, and two products for the gradient of each of the two."""
     return 10 * int(math.prod(q) * k[2])
+
+
+def summed_in_place(total: Any, a: Any, b: Any, *_: Any, **__: Any) -> int:
+    return 2 * int(math.prod(a) * b[-1])
+
+
+def favor_forward(q: Any, k: Any, v: Any, w: Any, *_: Any, **__: Any) -> int:
+    """Features of queries and of keys, and their products with values and a column of ones."""
+    features = int(math.prod(q[:3]) * w[0])
+    return int(2 * 2 * features * q[3] + 2 * 2 * features * (v[3] + 1))
+
+
+def favor_backward(grad: Any, *given: Any, **named: Any) -> int:
+    """Both features again, one gradient of each, as W has none, and two of each product."""
+    q, _, v, w = given[:4]
+    features = int(math.prod(q[:3]) * w[0])
+    return int(2 * (2 + 2) * features * q[3] + 2 * 4 * features * (v[3] + 1))
 
 
 def convolution_gradients(grad: Any, x: Any, weight: Any, *_: Any, **__: Any) -> int:
@@ -120,6 +143,10 @@ def dispatched(module: nn.Module, level: str, mode: str) -> int:
         aten._scaled_dot_product_flash_attention_for_cpu: flash_forward,
         aten._scaled_dot_product_flash_attention_for_cpu_backward: flash_backward,
         aten.convolution_backward: convolution_gradients,
+        aten.addmm_: summed_in_place,
+        aten.baddbmm_: summed_in_place,
+        torch.ops.softbench.favor: favor_forward,
+        torch.ops.softbench.favor_backward: favor_backward,
     }
     with FlopCounterMode(display=False, custom_mapping=rules) as counter:
         out = module.to("meta")(*inputs)

@@ -23,32 +23,37 @@ from softbench.attention._pinv import pseudo_inverse
 from softbench.case import Shape
 
 PRECISIONS = [(torch.float64, 1e-9, 1e-7), (torch.float32, 6e-6, 2e-4)]
+BOTH = pytest.mark.parametrize("backend", ["eager", "fused"])
 CONV35 = nystromformer.Params(num_landmarks=8, pinv_init="original", conv_kernel_size=35)
 
 
-def golden_call(params: nystromformer.Params, leaf: dict[str, Tensor]) -> Tensor:
+def golden_call(
+    params: nystromformer.Params, leaf: dict[str, Tensor], backend: str = "eager"
+) -> Tensor:
     weights = {"value_conv": leaf["conv.weight"]}
-    return nystromformer.attend(
+    return nystromformer.BACKENDS[backend](
         leaf["q"], leaf["k"], leaf["v"], params=params, weights=weights, grid=None
     )
 
 
+@BOTH
 @pytest.mark.parametrize(("dtype", "output_bound", "gradient_bound"), PRECISIONS)
 def test_goldens(
-    golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float
+    golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float, backend: str
 ) -> None:
     values = golden("nystromformer", "mlpen_conv35")
     leaf = leaves(values, dtype)
-    out = golden_call(CONV35, leaf)
+    out = golden_call(CONV35, leaf, backend)
     torch.autograd.backward(out, leaf["cot"].detach())
     assert relative(out, values["out"]) < output_bound
     for name in ("q", "k", "v", "conv.weight"):
         assert relative(leaf[name].grad, values[f"d_{name}"]) < gradient_bound, name
 
 
+@BOTH
 @pytest.mark.parametrize(("dtype", "output_bound", "gradient_bound"), PRECISIONS)
 def test_attention_term_by_itself(
-    golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float
+    golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float, backend: str
 ) -> None:
     """The golden output less a convolution written out here, one channel at a time."""
     values = golden("nystromformer", "mlpen_conv35")
@@ -61,7 +66,7 @@ def test_attention_term_by_itself(
     wanted = values["out"] - torch.cat(columns, dim=-1)
     assert wanted.norm() > 0.1 * values["out"].norm()
     params = CONV35.model_copy(update={"conv_kernel_size": 0})
-    assert relative(golden_call(params, leaves(values, dtype)), wanted) < output_bound
+    assert relative(golden_call(params, leaves(values, dtype), backend), wanted) < output_bound
 
 
 def test_original_start_depends_on_the_batch_and_exact_does_not(golden: Any) -> None:
@@ -94,15 +99,16 @@ def layer_weights(values: dict[str, Tensor], prefix: str = "") -> dict[str, Tens
     return weights
 
 
+@BOTH
 @pytest.mark.parametrize(("dtype", "output_bound", "gradient_bound"), PRECISIONS)
 def test_layer_with_segments_of_two_lengths(
-    golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float
+    golden: Any, dtype: torch.dtype, output_bound: float, gradient_bound: float, backend: str
 ) -> None:
     """50 tokens, 8 segments; the port adds the values to the output, which is done here too."""
     values = golden("nystromformer", "t2t_n50_m8")
     shape = Shape(batch_size=1, num_heads=2, seq_len=50, head_dim=8)
     params = nystromformer.Params(num_landmarks=8)
-    layer = nystromformer.Attention(shape, params, generator=seeded()).to(dtype)
+    layer = nystromformer.Attention(shape, params, backend=backend, generator=seeded()).to(dtype)
     layer.load_state_dict(layer_weights(values))
     x = values["x"].to(dtype).requires_grad_()
     out = layer(x) + layer.get_submodule("v_proj")(x)

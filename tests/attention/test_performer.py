@@ -23,6 +23,7 @@ from softbench.attention._random_features import orthogonal_features
 from softbench.case import Shape, Unsupported
 
 PRECISIONS = [(torch.float64, 1e-9, 1e-7), (torch.float32, 3e-6, 7e-6)]
+BOTH = pytest.mark.parametrize("backend", ["eager", "fused"])
 OPTIONS: dict[str, dict[str, Any]] = {
     "lucid_a": {"epsilon": 1e-4},
     "google_a": {"epsilon": 1e-6, "detach_max": False},
@@ -30,35 +31,44 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def golden_call(params: performer.Params, leaf: dict[str, Tensor]) -> Tensor:
+def golden_call(
+    params: performer.Params, leaf: dict[str, Tensor], backend: str = "eager"
+) -> Tensor:
     weights = {"random_features": leaf["proj"].detach()}
-    return performer.attend(
+    return performer.BACKENDS[backend](
         leaf["q"], leaf["k"], leaf["v"], params=params, weights=weights, grid=None
     )
 
 
+@BOTH
 @pytest.mark.parametrize("case", OPTIONS)
 @pytest.mark.parametrize(("dtype", "output_bound", "gradient_bound"), PRECISIONS)
 def test_goldens(
-    golden: Any, case: str, dtype: torch.dtype, output_bound: float, gradient_bound: float
+    golden: Any,
+    case: str,
+    dtype: torch.dtype,
+    output_bound: float,
+    gradient_bound: float,
+    backend: str,
 ) -> None:
     inputs = golden("performer", "lucid_a" if case == "google_a" else case)
     values = golden("performer", case)
     leaf = leaves({name: inputs[name] for name in ("q", "k", "v", "cot", "proj")}, dtype)
-    out = golden_call(performer.Params(num_features=16, **OPTIONS[case]), leaf)
+    out = golden_call(performer.Params(num_features=16, **OPTIONS[case]), leaf, backend)
     torch.autograd.backward(out, leaf["cot"].detach())
     assert relative(out, values["out"]) < output_bound
     for name in ("q", "k", *(["v"] if "d_v" in values else [])):
         assert relative(leaf[name].grad, values[f"d_{name}"]) < gradient_bound, name
 
 
-def test_maxima_count_in_the_gradient_and_epsilon_in_the_output(golden: Any) -> None:
+@BOTH
+def test_maxima_count_in_the_gradient_and_epsilon_in_the_output(golden: Any, backend: str) -> None:
     """What the options are for: each moves what it should, by more than any tolerance."""
     leaf = leaves(golden("performer", "lucid_a"), torch.float64)
     outs, gradients = [], []
     for epsilon, detach_max in [(1e-6, True), (1e-6, False), (1e-4, True)]:
         params = performer.Params(num_features=16, epsilon=epsilon, detach_max=detach_max)
-        outs.append(golden_call(params, leaf))
+        outs.append(golden_call(params, leaf, backend))
         gradients.append(torch.autograd.grad(outs[-1].sum(), leaf["k"])[0])
     assert torch.equal(outs[0], outs[1])
     assert relative(gradients[1], gradients[0]) > 1e-5
