@@ -43,6 +43,19 @@ def fused(q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> Tensor:
     return functional.scaled_dot_product_attention(q_BHND, k_BHSD, v_BHSD)
 
 
+def fused_head_by_head(q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> Tensor:
+    """The same as `fused`, each head an image of its own where heads lie one after another.
+
+    The CPU's kernel would have gradients in the order [B, N, H, D]: copied to that on their way in,
+    and back from it on their way out.
+    """
+    heads = (q_BHND, k_BHSD, v_BHSD)
+    if not all(one.is_contiguous() for one in heads):
+        return fused(*heads)
+    out_G1ND = fused(*(one.reshape(-1, 1, *one.shape[2:]) for one in heads))
+    return out_G1ND.reshape(q_BHND.shape)
+
+
 def fused_by(kernel: Kernel, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> Tensor:
     """[B, H, N, D] by `kernel`. RuntimeError: the device has none for these tensors."""
     if q_BHND.device.type == "meta":
