@@ -43,7 +43,8 @@ def workspace_bytes(name: str, args: tuple[Any, ...]) -> int:
     """Bytes beyond the outputs: W divided by D^(1/4), and blocks of features and of columns.
 
     In the backward two of each, and the gradient of the sums; where gradients go through maxima a
-    third block of features says where these lie. Single numbers a token are left out.
+    third block of features says where these lie, and for them and for relu a block of truth values.
+    Single numbers a token are left out.
     """
     backward = name == BACKWARD
     q_BHND, _, _, w_RD = args[1:5] if backward else args[:4]
@@ -51,10 +52,11 @@ def workspace_bytes(name: str, args: tuple[Any, ...]) -> int:
     rank, width = w_RD.shape
     heads, tokens = block_sizes(q_BHND, w_RD)
     number = 2 if backward else 1
-    of_maxima = 1 if backward and not relu and not detach_max else 0
-    blocks = heads * tokens * (number * (rank + width + 1) + of_maxima * rank)
+    blocks = heads * tokens * number * (rank + width + 1)
     sums = heads * rank * (width + 1) if backward else 0
-    return int((rank * width + blocks + sums) * q_BHND.element_size())
+    size = q_BHND.element_size()
+    marks = 0 if not backward else 1 if relu else 0 if detach_max else size + 1
+    return int((rank * width + blocks + sums) * size + heads * tokens * rank * marks)
 
 
 def _pairs(q_BHND: Tensor, w_RD: Tensor) -> int:

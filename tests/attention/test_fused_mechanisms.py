@@ -18,7 +18,7 @@ from softbench.attention import linformer, nystromformer, performer
 from softbench.case import Case, Shape, Unsupported
 from softbench.contract.attention import case
 from softbench.kernels import _favor_blocks, _favor_maxima, favor_costs
-from softbench.metrics import peak_memory, predicted_peak_memory
+from softbench.metrics import flops, peak_memory, predicted_peak_memory
 from softbench.metrics._work import work_of
 from softbench.protocol import Protocol
 from softbench.workload import backend_ran, build
@@ -122,6 +122,7 @@ def test_blocks_change_nothing(
 def test_tokens_that_are_largest_together_share_the_gradient_of_a_maximum(layout: str) -> None:
     given = [tokens(1, 2, 50, 6, seed=seed).repeat(1, 1, 2, 1) for seed in range(3)]
     given.append(tokens(1, 2, 100, 6, seed=3))
+    given[0][0, 1, 7] = 0  # all features of this query are equal
     options = {**MAXIMA, "num_features": 9}
     assert farthest(both(performer, (1, 2, 100, 6), given=given, layout=layout, **options)) < 1e-10
 
@@ -325,7 +326,7 @@ def test_memory_of_other_features_is_as_predicted(fields: dict[str, Any]) -> Non
     workload = build(given)
     found = peak_memory.measure(workload, Protocol())["peak_memory"].values[0]
     (told,) = predicted_peak_memory.measure(workload, Protocol()).values()
-    assert told.values[0] == pytest.approx(found, rel=0.05)
+    assert told.values[0] == pytest.approx(found, rel=0.01)
 
 
 @pytest.mark.parametrize(("mode", "most"), [("forward", 1.4), ("forward_backward", 6)])
@@ -353,6 +354,14 @@ def test_no_tensor_has_a_number_for_every_token_and_landmark(
     largest = max(one.untyped_storage().nbytes() // one.element_size() for one in made)
     # Linformer's own weights are [32, 1024]: more than the 2 × 1024 × 8 of the tokens.
     assert largest == (32 * 1024 if name == "linformer" else 2 * 1024 * 8)
+
+
+@pytest.mark.parametrize("mode", ["forward", "forward_backward"])
+@pytest.mark.parametrize("level", ["operator", "layer"])
+@pytest.mark.parametrize("name", NAMES)
+def test_counts_are_those_of_the_closed_form(name: str, level: str, mode: str) -> None:
+    given = case(name, backend="fused", level=level, mode=mode)
+    assert flops.dispatch_count(given).total == sum(flops.closed_form(given).values())
 
 
 def test_exponentials_are_counted() -> None:
