@@ -198,6 +198,15 @@ def call(mechanism: ModuleType, backend: str, *heads: Tensor | None, **options: 
 
 
 @EVERY
+@pytest.mark.parametrize("layout", ["plain", "layer"])
+def test_gradients_lie_in_memory_as_heads_do(mechanism: ModuleType, layout: str) -> None:
+    """So that whoever collects them need not copy them into another order."""
+    heads = [laid_out(tokens(2, 3, 40, 8, seed=seed), layout).requires_grad_() for seed in range(3)]
+    gradients = torch.autograd.grad(call(mechanism, "fused", *heads).sum(), heads)
+    assert [one.stride() for one in gradients] == [one.stride() for one in heads]
+
+
+@EVERY
 @pytest.mark.parametrize("which", range(3))
 def test_nan_stays_nan(mechanism: ModuleType, which: int) -> None:
     heads = [tokens(1, 1, 40, 16, seed=seed) for seed in range(3)]
