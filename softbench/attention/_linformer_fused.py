@@ -48,8 +48,6 @@ def attend(
         raise ValueError("linformer needs keys; k is None")
     for_keys = weights["key_projection"]
     for_values = for_keys if params.share == "kv" else weights["value_projection"]
-    check_length(for_keys, k_BHND)
-    check_length(for_values, v_BHND)
     with full_precision(q_BHND.device):
         keys_BHLD = _compressed(for_keys, k_BHND)
         values_BHLD = _compressed(for_values, v_BHND)
@@ -68,7 +66,8 @@ def check_length(projection: Tensor, x_BHND: Tensor) -> None:
 
 
 def _compressed(projection: Tensor, x_BHND: Tensor) -> Tensor:
-    """[B, H, L, D]: `projection`, [L, N] or [H, L, N], times the tokens."""
+    """[B, H, L, D]: `projection`, [L, N] or [H, L, N], times the tokens. Raises Unsupported."""
+    check_length(projection, x_BHND)
     wide = widened(projection), _sdpa.prepared(x_BHND)
     return cast(Tensor, _Compress.apply(*wide))  # type: ignore[no-untyped-call]
 
