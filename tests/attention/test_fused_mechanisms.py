@@ -1,6 +1,23 @@
 """Backends `fused` of Linformer, Performer and Nyströmformer, held to their eager ones.
 
 Values and gradients, memory, refusals; the goldens hold them too, in each mechanism's own tests.
+
+Mutants seen red:
+- Performer: sums not scaled down at a larger maximum; ε left out of the sums over keys, of queries'
+  features, of the gradient of the sums or of values; the maximum of all keys not kept; the norm of
+  queries or of keys without gradient; the wrong sign at the keys' maximum; queries' maxima always
+  constants; relu's gradient everywhere, relu with the other kernel's ε; equal maxima of a query or
+  of keys not shared, a maximum's token counted from its block, no room for rounding at a maximum;
+  room for a token too few in a block; queries left narrow; its backward counted once, exponentials
+  counted for relu; the gradient of the sums, the marks of maxima or of relu left out of the memory.
+- Nyströmformer: segment means without gradient, longer segments taken for shorter, a mean's
+  gradient not divided, landmarks not divided by D^¼, F3 as an N × M matrix, F1 Z counted.
+- Linformer: E for the values too, a projection's gradient from one image, another length let
+  through, scores held.
+- All: a second derivative let through, recomputation left out or counted once, an empty batch given
+  to PyTorch's kernel, tokens left narrow, strides that the kernel refuses, heads always together in
+  one image, auto that takes eager and says fused, auto that says fused on CUDA, fused on CUDA not
+  refused.
 """
 
 from __future__ import annotations
@@ -122,7 +139,6 @@ def test_blocks_change_nothing(
 def test_tokens_that_are_largest_together_share_the_gradient_of_a_maximum(layout: str) -> None:
     given = [tokens(1, 2, 50, 6, seed=seed).repeat(1, 1, 2, 1) for seed in range(3)]
     given.append(tokens(1, 2, 100, 6, seed=3))
-    given[0][0, 1, 7] = 0  # all features of this query are equal
     options = {**MAXIMA, "num_features": 9}
     assert farthest(both(performer, (1, 2, 100, 6), given=given, layout=layout, **options)) < 1e-10
 
@@ -312,6 +328,20 @@ def test_a_call_takes_what_its_backend_says(mechanism: ModuleType, recorded_oper
     assert told["auto"] == told["fused"] != told["eager"]
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("mechanism", [linformer, nystromformer])
+def test_pytorch_never_takes_its_plain_form(
+    recorded_operators: Any, mechanism: ModuleType, layout: str
+) -> None:
+    heads = [laid_out(tokens(2, 3, 49, 8, seed=seed), layout) for seed in range(3)]
+    with recorded_operators() as operators:
+        call(mechanism, "fused", *heads)
+    names = [name for name, _ in operators if "attention" in name or "softmax" in name]
+    plain = ["_softmax"] if mechanism is nystromformer else []  # between landmarks
+    flash = ["_scaled_dot_product_flash_attention_for_cpu"] * (1 + len(plain))
+    assert sorted(names) == sorted(flash + plain)
+
+
 def sized(name: str, mode: str, seq_len: int = 784, **changes: Any) -> Case:
     shape = Shape(num_heads=8, seq_len=seq_len, head_dim=64)
     return case(
@@ -383,6 +413,12 @@ def test_exponentials_are_counted() -> None:
             work = work_of(given.model_copy(update={"params": params}))
             assert work.exponentials == wanted
     assert set(favor_costs.FLOPS) == set(favor_costs.NAMES)
+
+
+def test_features_that_are_largest_together_share_the_gradient_of_a_maximum() -> None:
+    features = torch.tensor([[[1.0, 3.0, 3.0, 2.0], [4.0, 0.0, 1.0, 1.0]]])
+    shares = [[0, 0.5, 0.5, 0], [1, 0, 0, 0]]
+    assert _favor_maxima.of_tokens(features).tolist() == [shares]
 
 
 def test_a_maximum_is_found_though_products_round_otherwise() -> None:
