@@ -57,17 +57,17 @@ def _renders(name: str, module: ModuleType) -> Iterator[str]:
 def _sweep() -> list[Record]:
     lengths = (196, 400, 784, 1600, 3136)
     return [
-        _record(attention, seq_len, metric)
-        for attention in ("soft", "softmax")
+        _record(attention, backend, seq_len, metric)
+        for attention, backend in (("soft", "eager"), ("softmax", "eager"), ("softmax", "sdpa"))
         for seq_len in lengths
         for metric in UNITS
     ]
 
 
-def _record(attention: str, seq_len: int, metric: str) -> Record:
+def _record(attention: str, backend: str, seq_len: int, metric: str) -> Record:
     measured = seq_len < 3136 or metric == "flops"
     return Record(
-        case=case(attention, shape=Shape(seq_len=seq_len), dtype="float32"),
+        case=case(attention, backend=backend, shape=Shape(seq_len=seq_len), dtype="float32"),
         metric=metric,
         unit=UNITS[metric],
         better="lower",

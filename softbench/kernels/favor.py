@@ -17,6 +17,7 @@ from torch import Tensor
 
 from softbench.kernels import _favor_backward, _favor_forward
 from softbench.kernels._favor_blocks import Kind
+from softbench.kernels._operators import operator
 from softbench.kernels.low_rank import refuse_second
 
 Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -37,7 +38,7 @@ class _Favor(torch.autograd.Function):
     def forward(
         ctx: Any, q: Tensor, k: Tensor, v: Tensor, w: Tensor, *kind: bool | float
     ) -> Tensor:
-        out, *kept = torch.ops.softbench.favor(q, k, v, w, *kind)
+        out, *kept = torch.ops.softbench.favor.default(q, k, v, w, *kind)
         ctx.save_for_backward(q, k, v, w, out, *kept)
         ctx.kind = kind
         return cast(Tensor, out)
@@ -45,11 +46,10 @@ class _Favor(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second("performer")
-        dq, dk, dv = torch.ops.softbench.favor_backward(grad, *ctx.saved_tensors, *ctx.kind)
+        dq, dk, dv = torch.ops.softbench.favor_backward.default(grad, *ctx.saved_tensors, *ctx.kind)
         return dq, dk, dv, None, None, None, None
 
 
-@torch.library.custom_op("softbench::favor", mutates_args=(), device_types="cpu")
 def _forward(
     q: Tensor, k: Tensor, v: Tensor, w: Tensor, relu: bool, epsilon: float, detach_max: bool
 ) -> Outputs:
@@ -58,14 +58,12 @@ def _forward(
     return made
 
 
-@_forward.register_fake
-def _(
+def _empty_forward(
     q: Tensor, k: Tensor, v: Tensor, w: Tensor, relu: bool, epsilon: float, detach_max: bool
 ) -> Outputs:
     return _empty(q, v, w)
 
 
-@torch.library.custom_op("softbench::favor_backward", mutates_args=(), device_types="cpu")
 def _backward(
     grad: Tensor,
     q: Tensor,
@@ -88,8 +86,7 @@ def _backward(
     return gradients
 
 
-@_backward.register_fake
-def _(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, *rest: Any) -> Three:
+def _empty_backward(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, *rest: Any) -> Three:
     return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
 
 
@@ -104,3 +101,7 @@ def _empty(q: Tensor, v: Tensor, w: Tensor) -> Outputs:
     sums, shift_q, shift_k, denominators = (q.new_empty(size) for size in sizes)
     largest = q.new_empty((*q.shape[:2], 1, 1))
     return torch.empty_like(v), sums, shift_q, shift_k, denominators, largest
+
+
+operator("favor", _forward, _empty_forward)
+operator("favor_backward", _backward, _empty_backward)

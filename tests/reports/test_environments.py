@@ -28,7 +28,8 @@ def measured(environment: str, seconds: float) -> list[Record]:
     there: dict[str, Any] = {"environment": environment}
     params = [{"num_landmarks": 49, "inverse": "newton", "num_newton_iters": n} for n in (1, 9)]
     soft = [case("soft", params=one, inputs="smooth") for one in params]
-    every = [*soft, case("softmax", inputs="smooth")]
+    softmax = [case("softmax", backend=one, inputs="smooth") for one in ("eager", "sdpa")]
+    every = [*soft, *softmax]
     made = [
         one
         for of in every
