@@ -63,7 +63,10 @@ def _empty_pooled(q: Tensor, rows: Sequence[int], columns: Sequence[int], width:
 def _add_gradient(
     dq: Tensor, dl: Tensor, rows: Sequence[int], columns: Sequence[int], width: int
 ) -> None:
-    _run("pooled_gradient", (dl.contiguous(), dq), dq, (rows, columns, width))
+    rows_of_tokens = dq if dq.stride(-1) == 1 else dq.contiguous()
+    _run("pooled_gradient", (dl.contiguous(), rows_of_tokens), dq, (rows, columns, width))
+    if rows_of_tokens is not dq:
+        dq.copy_(rows_of_tokens)
 
 
 def _nothing(

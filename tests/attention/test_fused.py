@@ -5,10 +5,6 @@ Queries are small, so that kernels lie near one and the attention's own term doe
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,13 +13,9 @@ import torch
 from mechanism_checks import relative, seeded, tokens
 from torch import Tensor
 
-from softbench.attention import _fused, soft, soft_norm
-from softbench.case import Case, Shape, Unsupported
-from softbench.contract.attention import case
+from softbench.attention import soft, soft_norm
+from softbench.case import Shape
 from softbench.kernels import low_rank
-from softbench.metrics import peak_memory, predicted_peak_memory
-from softbench.protocol import Protocol
-from softbench.workload import backend_ran, build
 
 pytestmark = pytest.mark.skipif(not low_rank.is_built(), reason="no C++ compiler built the kernels")
 
@@ -119,9 +111,27 @@ def test_narrow_dtypes_are_near_eager_in_float64(
 @pytest.mark.parametrize("layout", ["layer", "last", "expanded", "every other"])
 def test_any_strides_will_do(mechanism: ModuleType, layout: str) -> None:
     options: dict[str, Any] = {"params": mechanism.Params(), "weights": {}, "grid": (14, 14)}
-    q, v = (laid_out(tokens(2, 3, 196, 16, seed=seed, scale=0.5), layout) for seed in range(2))
-    found = mechanism.BACKENDS["fused"](q, None, v, **options)
-    assert relative(found, mechanism.attend(q, None, v, **options)) < 1e-10
+    q, v, cotangent = (
+        laid_out(tokens(2, 3, 196, 16, seed=seed, scale=0.5), layout) for seed in range(3)
+    )
+    told = []
+    for backend in ("fused", "eager"):
+        given = (q.detach().requires_grad_(), v.detach().requires_grad_())
+        out = mechanism.BACKENDS[backend](given[0], None, given[1], **options)
+        told.append([out, *torch.autograd.grad(out, given, cotangent)])
+    assert max(map(relative, *told)) < 1e-10
+
+
+@BOTH
+def test_a_graph_may_be_walked_twice(mechanism: ModuleType) -> None:
+    q = tokens(1, 2, 49, 16).requires_grad_()
+    out = mechanism.BACKENDS["fused"](
+        q, None, q * 1, params=mechanism.Params(num_landmarks=9), weights={}, grid=(7, 7)
+    )
+    once, again = (
+        torch.autograd.grad(out.sum(), q, retain_graph=True)[0].clone() for _ in range(2)
+    )
+    assert torch.equal(once, again)
 
 
 def laid_out(x: Tensor, layout: str) -> Tensor:
@@ -185,131 +195,3 @@ def test_threads_change_nothing(mechanism: ModuleType, threads: int) -> None:
     finally:
         torch.set_num_threads(1)
     assert max(map(relative, together, alone)) < 1e-12
-
-
-def layer(mechanism: ModuleType, backend: str) -> torch.nn.Module:
-    shape = Shape(batch_size=2, num_heads=4, seq_len=196, head_dim=16)
-    params = mechanism.Params(landmarks="conv", conv_kernel_size=5)
-    module: torch.nn.Module = mechanism.Attention(
-        shape, params, backend=backend, generator=seeded()
-    )
-    return module
-
-
-@BOTH
-def test_a_layer_equals_its_eager_twin_under_autocast_and_without_gradient(
-    mechanism: ModuleType,
-) -> None:
-    x = tokens(2, 196, 64).float()
-    fused, eager = layer(mechanism, "fused"), layer(mechanism, "eager")
-    with torch.no_grad():
-        assert relative(fused(x), eager(x)) < 1e-4
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        found, wanted = fused(x), eager(x)
-    assert found.dtype == wanted.dtype
-    assert relative(found, wanted) < 0.05
-
-
-@BOTH
-def test_a_layer_can_be_exported(mechanism: ModuleType) -> None:
-    x = tokens(2, 196, 64).float()
-    module = layer(mechanism, "fused").eval()
-    with torch.no_grad():
-        program = torch.export.export(module, (x,))
-        assert relative(program.module()(x), module(x)) < 1e-6
-
-
-def test_a_layer_trains_under_ddp(tmp_path: Path) -> None:
-    x = tokens(2, 196, 64).float()
-    plain = layer(soft, "fused")
-    plain(x).sum().backward()
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
-    )
-    try:
-        module = layer(soft, "fused")
-        torch.nn.parallel.DistributedDataParallel(module)(x).sum().backward()
-    finally:
-        torch.distributed.destroy_process_group()
-    for one, other in zip(module.parameters(), plain.parameters(), strict=True):
-        assert other.grad is not None
-        assert relative(one.grad, other.grad) < 1e-6
-
-
-@BOTH
-def test_keys_are_refused(mechanism: ModuleType) -> None:
-    q = tokens(1, 1, 49, 8)
-    options: dict[str, Any] = {"params": mechanism.Params(), "weights": {}, "grid": (7, 7)}
-    with pytest.raises(ValueError, match="keys are the queries"):
-        mechanism.BACKENDS["fused"](q, q, q, **options)
-
-
-def one(name: str = "soft", **changes: Any) -> Case:
-    return case(name, **{"backend": "fused", **changes})
-
-
-def test_auto_says_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert backend_ran(one(backend="auto")) == "fused"
-    assert backend_ran(one(backend="auto", device="cuda")) == "eager"
-    monkeypatch.setattr(low_rank, "is_built", lambda: False)
-    assert backend_ran(one(backend="auto")) == "eager"
-    q = tokens(1, 2, 49, 8)
-    options: dict[str, Any] = {"params": soft.Params(), "weights": {}, "grid": (7, 7)}
-    assert soft.BACKENDS["auto"](q, None, q, **options).equal(soft.attend(q, None, q, **options))
-
-
-def test_nothing_falls_back_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Unsupported, match="runs on the CPU, not on cuda; take eager or auto"):
-        backend_ran(one(device="cuda"))
-    monkeypatch.setattr(low_rank, "is_built", lambda: False)
-    with pytest.raises(Unsupported, match=r"no compiled kernels here; .* C\+\+ compiler"):
-        build(one())
-    q = tokens(1, 2, 49, 8)
-    with pytest.raises(Unsupported, match="no compiled kernels"):
-        soft.BACKENDS["fused"](q, None, q, params=soft.Params(), weights={}, grid=(7, 7))
-
-
-def sized(seq_len: int, mode: str, **changes: Any) -> Case:
-    shape = Shape(num_heads=8, seq_len=seq_len, head_dim=64)
-    return one(shape=shape, mode=mode, dtype="float32", params={}, **changes)
-
-
-@pytest.mark.parametrize("mode", ["forward", "forward_backward"])
-@pytest.mark.parametrize("level", ["operator", "layer"])
-@pytest.mark.parametrize("name", ["soft", "soft_norm"])
-def test_memory_is_as_predicted(name: str, level: str, mode: str) -> None:
-    given = sized(784, mode, level=level).model_copy(update={"attention": name})
-    workload = build(given)
-    found = peak_memory.measure(workload, Protocol())["peak_memory"].values[0]
-    (told,) = predicted_peak_memory.measure(workload, Protocol()).values()
-    assert told.values[0] == pytest.approx(found, rel=0.01 if level == "operator" else 0.05)
-
-
-@pytest.mark.parametrize(("mode", "most"), [("forward", 1.2), ("forward_backward", 3.5)])
-def test_little_lives_beside_the_inputs(mode: str, most: float) -> None:
-    given = sized(3136, mode)
-    workload = build(given)
-    found = peak_memory.measure(workload, Protocol())["peak_memory"].values[0]
-    assert found <= most * workload.inputs[0].nbytes
-
-
-@pytest.mark.parametrize("capability", ["avx2", "default"])
-def test_every_build_gives_the_same(capability: str) -> None:
-    program = """if True:
-        import torch
-        torch.set_num_threads(1)
-        from softbench.attention import soft
-        from softbench.kernels import _compiled
-        assert _compiled.build() in ("avx2", "plain"), _compiled.build()
-        draw = torch.Generator().manual_seed(0)
-        q = 0.5 * torch.randn(1, 2, 203, 20, generator=draw, dtype=torch.float64)
-        given = {"params": soft.Params(), "weights": {}, "grid": (7, 29)}
-        wanted = soft.attend(q, None, q, **given)
-        found = soft.BACKENDS["fused"](q, None, q, **given)
-        assert (found - wanted).norm() < 1e-10 * wanted.norm()
-    """
-    environment = {**os.environ, "ATEN_CPU_CAPABILITY": capability, "OMP_NUM_THREADS": "1"}
-    subprocess.run(
-        [sys.executable, "-c", program], check=True, env=environment,
-        cwd=Path(_fused.__file__).parents[2],
-    )  # fmt: skip

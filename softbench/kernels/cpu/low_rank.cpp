@@ -3,6 +3,7 @@
 // Heads are independent; with fewer heads than threads the rest of the threads have nothing to do.
 #include <atomic>
 #include <new>
+#include <system_error>
 #include <thread>
 
 #include "landmarks.hpp"
@@ -47,7 +48,11 @@ static bool for_heads(const Sizes& sizes, Work work) {
     }
   };
   std::vector<std::thread> others;
-  for (int64_t i = 1; i < threads; ++i) others.emplace_back(run, i);
+  try {
+    for (int64_t i = 1; i < threads; ++i) others.emplace_back(run, i);
+  } catch (const std::system_error&) {
+    // The system has no more threads to give: those that run do it all.
+  }
   if (threads > 0) run(0);
   for (auto& other : others) other.join();
   return fits;
