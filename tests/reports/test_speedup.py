@@ -26,7 +26,7 @@ def records(softmax: float = 6e-3) -> list[Record]:
 
 
 def rendered(given: list[Record], folder: Path) -> tuple[str, dict[str, dict[str, str]]]:
-    markdown, _, table = speedup.render(given, folder)
+    *_, markdown, _, table = speedup.render(given, folder)
     with table.open(encoding="utf-8", newline="") as file:
         return markdown.read_text("utf-8"), {row["label"]: row for row in csv.DictReader(file)}
 
