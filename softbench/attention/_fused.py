@@ -25,7 +25,7 @@ from softbench.attention._grid import image_to_tokens, tokens_to_image
 from softbench.attention._heads import split_heads
 from softbench.case import Unsupported
 from softbench.inverse._precision import full_precision, widened
-from softbench.kernels import low_rank, pooling
+from softbench.kernels import low_rank, pooled_soft, pooling
 
 
 class Params(Protocol):
@@ -47,11 +47,19 @@ class Params(Protocol):
 # X [B, H, M, M] of landmarks divided by D^(1/4), by the mechanism's parameters; in their dtype,
 # whatever autocast and TF32 say.
 Invert = Callable[[Tensor, Any], Tensor]
+# Steps and ridge where X is what the compiled iteration gives, by the mechanism's parameters.
+Steps = Callable[[Any], tuple[int, float] | None]
 
 
-def backends(eager: _backends.Attend, invert: Invert) -> dict[str, _backends.Attend]:
+def no_steps(params: Any) -> None:
+    """Of a mechanism whose X is not the compiled iteration's."""
+
+
+def backends(
+    eager: _backends.Attend, invert: Invert, steps: Steps = no_steps
+) -> dict[str, _backends.Attend]:
     """What a mechanism offers: its own `eager`, `fused` with its X, and `auto`."""
-    return _backends.offered(eager, partial(_attend, invert), refusal)
+    return _backends.offered(eager, partial(_attend, invert, steps), refusal)
 
 
 def refusal(device: str) -> str | None:
@@ -71,6 +79,7 @@ backend_ran = partial(_backends.ran, refusal)
 
 def _attend(
     invert: Invert,
+    steps: Steps,
     q_BHND: Tensor,
     k_BHND: Tensor | None,
     v_BHND: Tensor,
@@ -88,9 +97,15 @@ def _attend(
     reason = refusal(q_BHND.device.type)
     if reason is not None:
         raise Unsupported(reason)
-    q_BHND, landmarks_BHMD = _landmarks_of(widened(q_BHND), params, weights, grid)
-    x_BHMM = invert(landmarks_BHMD, params)
-    out_BHND = low_rank.low_rank(q_BHND, landmarks_BHMD, x_BHMM, widened(v_BHND))
+    wide_q_BHND, wide_v_BHND = widened(q_BHND), widened(v_BHND)
+    compiled = steps(params) if params.landmarks == "pool" else None
+    if compiled:
+        of_grid = windows(q_BHND.shape[2], params.num_landmarks, grid)
+        out_BHND = pooled_soft.pooled_soft(wide_q_BHND, wide_v_BHND, of_grid, *compiled)
+    else:
+        wide_q_BHND, landmarks_BHMD = _landmarks_of(wide_q_BHND, params, weights, grid)
+        x_BHMM = invert(landmarks_BHMD, params)
+        out_BHND = low_rank.low_rank(wide_q_BHND, landmarks_BHMD, x_BHMM, wide_v_BHND)
     out_BHND = out_BHND.to(v_BHND.dtype)
     if params.conv_kernel_size:
         out_BHND = out_BHND + value_convolution(v_BHND, weights["value_conv"], grid)

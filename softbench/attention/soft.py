@@ -37,12 +37,12 @@ from softbench.attention._fields import (
 )
 from softbench.attention._gaussian import gaussian_kernel, gaussian_kernel_by_ones, scaled
 from softbench.attention._multihead import assembled
+from softbench.attention._soft_inverse import compiled_steps, of_landmarks, solved
 from softbench.attention._solvers import solver
 from softbench.attention._value_conv import convolution_weight, value_convolution
 from softbench.case import Level, Mode, Shape, Value
 from softbench.inverse._precision import full_precision, widened
 from softbench.inverse._solving import ridged
-from softbench.kernels import landmark_inverse as landmark_inverse_kernel
 
 RANK: str | None = "num_landmarks"
 SHARES_KEYS = True
@@ -90,16 +90,7 @@ def attend(
     return out_BHND
 
 
-def inverse(landmarks_BHMD: Tensor, params: Params) -> Tensor:
-    """[B, H, M, M]: X for the kernel of the landmarks, norms by sums; Newton's steps compiled."""
-    if params.inverse == "newton" and params.gradient == "implicit":
-        steps = params.num_newton_iters
-        return landmark_inverse_kernel.inverse(landmarks_BHMD, num_iters=steps, ridge=params.ridge)
-    with full_precision(landmarks_BHMD.device):
-        return _solved(gaussian_kernel(landmarks_BHMD, landmarks_BHMD), params)
-
-
-BACKENDS = _fused.backends(attend, inverse)
+BACKENDS = _fused.backends(attend, of_landmarks, compiled_steps)
 backend_ran = _fused.backend_ran
 
 
@@ -186,11 +177,4 @@ def _low_rank(q_BHND: Tensor, landmarks_BHMD: Tensor, v_BHND: Tensor, params: Pa
 def _inverted(landmarks_BHMD: Tensor, params: Params) -> tuple[Tensor, Tensor]:
     """[B, H, M, M] twice: the kernel A of the landmarks, and the solver's X."""
     a_BHMM = gaussian_kernel_by_ones(landmarks_BHMD, landmarks_BHMD)
-    return a_BHMM, _solved(a_BHMM, params)
-
-
-def _solved(a_BHMM: Tensor, params: Params) -> Tensor:
-    x_BHMM: Tensor = solver(params.inverse).invert(
-        a_BHMM, num_iters=params.num_newton_iters, ridge=params.ridge, gradient=params.gradient
-    )
-    return x_BHMM
+    return a_BHMM, solved(a_BHMM, params)

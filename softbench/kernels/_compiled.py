@@ -125,6 +125,8 @@ def _library() -> ctypes.CDLL:
             "pooled_gradient",
             "inverse",
             "inverse_gradient",
+            "soft",
+            "soft_gradient",
         ):
             getattr(library, f"{kernel}_{dtype}").restype = ctypes.c_bool
     return library

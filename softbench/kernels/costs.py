@@ -16,6 +16,14 @@ from torch import Tensor
 from softbench.kernels import _compiled, favor_costs
 
 LOW_RANK = ("softbench::low_rank", "softbench::low_rank_backward")
+SOFT = ("softbench::soft", "softbench::soft_backward")
+# How many tensors as long as the tokens, and as the landmarks, are copied to be filled up.
+COPIES = {
+    "softbench::low_rank": (3, 3),
+    "softbench::low_rank_backward": (5, 4),
+    "softbench::soft": (3, 3),
+    "softbench::soft_backward": (5, 3),
+}
 INVERSE = ("softbench::landmark_inverse", "softbench::landmark_inverse_backward")
 
 
@@ -45,11 +53,27 @@ def inverse_backward_flops(args: tuple[Any, ...], output: Any) -> int:
     return int(2 * matrices) + 2 * _of_landmarks(landmarks_BHMD)
 
 
+def soft_flops(args: tuple[Any, ...], output: Any) -> int:
+    """Those of the inverse and of the low-rank product; pooling has no products."""
+    q_BHND, landmarks_BHMD = args[0], output[3]
+    inverse = inverse_flops((landmarks_BHMD, args[5]), None)
+    return inverse + low_rank_flops((q_BHND, landmarks_BHMD), None)
+
+
+def soft_backward_flops(args: tuple[Any, ...], output: Any) -> int:
+    """Those of both gradients."""
+    q_BHND, landmarks_BHMD = args[1], args[5]
+    inverse = inverse_backward_flops((None, landmarks_BHMD), None)
+    return inverse + low_rank_backward_flops((None, q_BHND, landmarks_BHMD), None)
+
+
 FLOPS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "softbench::low_rank": low_rank_flops,
     "softbench::low_rank_backward": low_rank_backward_flops,
     "softbench::landmark_inverse": inverse_flops,
     "softbench::landmark_inverse_backward": inverse_backward_flops,
+    "softbench::soft": soft_flops,
+    "softbench::soft_backward": soft_backward_flops,
     "softbench::pooled": lambda args, output: 0,
     "softbench::add_pooled_gradient": lambda args, output: 0,
     **favor_costs.FLOPS,
@@ -57,15 +81,15 @@ FLOPS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
 
 
 def exponentials(name: str, args: tuple[Any, ...]) -> int:
-    """One for each token and landmark or two landmarks, in backwards once more; else 0."""
+    """One for each token and landmark, each two landmarks, in backwards once more; else 0."""
     if name in favor_costs.NAMES:
         return favor_costs.exponentials(name, args)
-    if name not in (*LOW_RANK, *INVERSE):
+    if name not in (*LOW_RANK, *SOFT, *INVERSE):
         return 0
-    given = args[1:] if name.endswith("backward") else args
-    # Landmarks are their own tokens where they are inverted.
-    q_BHND, landmarks_BHMD = given[:2] if name in LOW_RANK else (given[0], given[0])
-    return int(prod(q_BHND.shape[:3]) * landmarks_BHMD.shape[2])
+    x_BHND, landmarks = _tokens_and_landmarks(name, args)
+    others = 0 if name in LOW_RANK else landmarks
+    tokens = 0 if name in INVERSE else x_BHND.shape[2]
+    return prod(x_BHND.shape[:2]) * (tokens + others) * landmarks
 
 
 def workspace_bytes(name: str, args: tuple[Any, ...]) -> int:
@@ -76,25 +100,40 @@ def workspace_bytes(name: str, args: tuple[Any, ...]) -> int:
     """
     if name in favor_costs.NAMES:
         return favor_costs.workspace_bytes(name, args)
-    if name not in LOW_RANK:
+    if name not in (*LOW_RANK, *SOFT):
         return 0
-    backward = name.endswith("backward")
-    q_BHND, landmarks_BHMD = args[1:3] if backward else args[:2]
+    q_BHND, landmarks = _tokens_and_landmarks(name, args)
     heads, (tokens, width) = prod(q_BHND.shape[:2]), q_BHND.shape[2:]
     lanes, tile = _compiled.lanes_and_tile(q_BHND.dtype)
-    landmarks = landmarks_BHMD.shape[2]
     threads = min(torch.get_num_threads(), heads)
     kernel = threads * -(-tokens // tile) * tile * landmarks
     if width % lanes == 0:
         return int(kernel * q_BHND.element_size())
     filled = width + -width % lanes
-    of_tokens, of_landmarks = (5, 4) if backward else (3, 3)
+    of_tokens, of_landmarks = COPIES[name]
     copies = heads * (of_tokens * tokens + of_landmarks * landmarks) * filled
     # What the kernel took is free again when the outputs are cut to their own width.
-    outputs = heads * (tokens + 2 * landmarks) * width
-    if backward:
-        outputs = heads * ((2 * tokens + landmarks) * width + landmarks**2)
-    return int((copies + max(0, kernel - outputs)) * q_BHND.element_size())
+    outputs = {
+        "softbench::low_rank": (tokens + 2 * landmarks) * width,
+        "softbench::low_rank_backward": (2 * tokens + landmarks) * width + landmarks**2,
+        "softbench::soft": (tokens + 3 * landmarks) * width,
+        "softbench::soft_backward": 2 * tokens * width,
+    }[name]
+    return int((copies + max(0, kernel - heads * outputs)) * q_BHND.element_size())
+
+
+def _tokens_and_landmarks(name: str, args: tuple[Any, ...]) -> tuple[Tensor, int]:
+    """The tensor of what is held against the landmarks, and their number."""
+    backward = name.endswith("backward")
+    if name == "softbench::soft":
+        return args[0], len(args[2]) * len(args[3]) // 4
+    if name == "softbench::soft_backward":
+        return args[1], args[5].shape[2]
+    if name in INVERSE:
+        landmarks_BHMD = args[1] if backward else args[0]
+        return landmarks_BHMD, landmarks_BHMD.shape[2]
+    q_BHND, landmarks_BHMD = args[1:3] if backward else args[:2]
+    return q_BHND, landmarks_BHMD.shape[2]
 
 
 def _of_tokens(q_BHND: Tensor, landmarks_BHMD: Tensor) -> int:

@@ -55,15 +55,16 @@ struct Rows {
 constexpr int kLine = 64;  // bytes that memory hands over at once
 
 // Lines of some rows, fetched one at a time while something else is computed. All at once would fill
-// the queue of the first cache, and the arithmetic would wait for it.
-template <int Write>
+// the queue of the first cache, and the arithmetic would wait for it. Level: of the caches, from 3,
+// the first, to 1.
+template <int Write, int Level = 3>
 struct Fetch {
   const char* at;
   int in_row, lines, left;  // lines of a row passed and in all, lines of all rows left
   ptrdiff_t over;           // from the end of a row to the next row
   INLINE void one() {
     if (left <= 0) return;
-    __builtin_prefetch(at, Write);
+    __builtin_prefetch(at, Write, Level);
     at += kLine;
     --left;
     if (++in_row < lines) return;
@@ -72,8 +73,8 @@ struct Fetch {
   }
 };
 
-template <int Write, class Real>
-static INLINE Fetch<Write> fetching(Rows<Real> rows, int count, int width) {
+template <int Write, int Level = 3, class Real>
+static INLINE Fetch<Write, Level> fetching(Rows<Real> rows, int count, int width) {
   const int bytes = width * int(sizeof(Real)), lines = (bytes + kLine - 1) / kLine;
   return {reinterpret_cast<const char*>(rows.data), 0, lines, count * lines,
           rows.step * ptrdiff_t(sizeof(Real)) - lines * kLine};
@@ -87,7 +88,7 @@ struct Next {
   int count = 0, width = 0;
   INLINE Fetch<0> share(int first, int height, int total) const {
     const int begin = first * count / total, end = (first + height) * count / total;
-    return fetching<0, const Real>({rows.row(begin), rows.step}, end - begin, width);
+    return fetching<0>(Rows<const Real>{rows.row(begin), rows.step}, end - begin, width);
   }
 };
 
@@ -187,7 +188,7 @@ static INLINE void scattered(const Real* k_MT, int M, const Real* y_MD, int num,
     in_blocks<Real>(num, [&](int first, auto height) INLINED {
       constexpr int rows = decltype(height)::value;
       Fetch<0> fetch = next.share(d == 0 ? first : num, d == 0 ? rows : 0, num);
-      Fetch<1> own = fetching<1, Real>({to.row(first) + d, to.step}, rows, across * L::count);
+      Fetch<1> own = fetching<1>(Rows<Real>{to.row(first) + d, to.step}, rows, across * L::count);
       typename L::Vector sum[rows][across] = {};
       for (int m = 0; m < M; ++m) {
         own.one();
@@ -227,15 +228,16 @@ struct Scalars {
 };
 
 // finish(row, column, sum) of every vector of a few rows of a b; b is [inner, columns], whole
-// vectors.
-template <class Real, int Height, class Finish>
+// vectors. Meanwhile something else may be done.
+template <class Real, int Height, class Meanwhile, class Finish>
 static INLINE void product(Scalars<Real> a, Rows<const Real> b, int inner, int columns,
-                           Finish finish) {
+                           Meanwhile meanwhile, Finish finish) {
   using L = Lanes<Real>;
   in_strips<Real>(columns, [&](int column, auto vectors) INLINED {
     constexpr int across = decltype(vectors)::value;
     typename L::Vector sum[Height][across] = {};
     for (int k = 0; k < inner; ++k) {
+      meanwhile();
       typename L::Vector right[across];
 #pragma GCC unroll 4
       for (int i = 0; i < across; ++i)

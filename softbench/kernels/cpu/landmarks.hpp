@@ -23,40 +23,51 @@ static void landmark_kernel(const Real* l_MD, int M, int D, Real* a_MM, int step
   }
 }
 
+// X; meanwhile the lines of `soon`, then those of `later` are brought to the second cache: nothing
+// else asks for memory here.
 template <class Real>
-static void landmark_inverse(const Real* l_MD, int M, int D, int64_t steps, double ridge,
-                             Real* x_MM) {
+static void landmark_inverse(const Real* l_MD, int M, int D, int64_t steps, double ridge, Real* x_MM,
+                             Fetch<0, 2> soon, Fetch<0, 2> later) {
   std::vector<Real> a(size_t(M) * M);
   landmark_kernel(l_MD, M, D, a.data(), M);
-  newton(a.data(), M, steps, ridge, x_MM);
+  newton(a.data(), M, steps, ridge, x_MM, [&] INLINED {
+    if (soon.left > 0) return soon.one();
+    later.one();
+  });
 }
 
-// [M, M] with its rows filled up to `step` by zeros.
+// x + xᵀ, its rows filled up to `step` by zeros.
 template <class Real>
-static std::vector<Real> filled(const Real* x_MM, int M, int step) {
-  std::vector<Real> wide(size_t(M) * step);
-  for (int i = 0; i < M; ++i) std::copy_n(x_MM + ptrdiff_t(i) * M, M, wide.data() + ptrdiff_t(i) * step);
-  return wide;
+static std::vector<Real> doubled(const Real* x_MM, int M, int step) {
+  std::vector<Real> sum(size_t(M) * step);
+  for (int i = 0; i < M; ++i)
+    for (int j = 0; j <= i; ++j)
+      sum[ptrdiff_t(i) * step + j] = sum[ptrdiff_t(j) * step + i] =
+          x_MM[ptrdiff_t(i) * M + j] + x_MM[ptrdiff_t(j) * M + i];
+  return sum;
 }
 
-// dL, given X and its gradient.
+// dL, given X and its gradient. X is symmetric: dA + dAᵀ = -X (dX + dXᵀ) X.
 template <class Real>
 static void landmark_inverse_backward(const Real* l_MD, const Real* x_MM, const Real* dx_MM, int M,
                                       int D, Real* dl_MD) {
+  using L = Lanes<Real>;
   const int step = Cut<Real>(M).step;
-  std::vector<Real> x = filled(x_MM, M, step), dx = filled(dx_MM, M, step), y(x.size());
-  std::vector<Real> a(x.size());
+  std::vector<Real> x(size_t(M) * step), a(x.size()), y(x.size()), h = doubled(dx_MM, M, step);
+  for (int i = 0; i < M; ++i)
+    std::copy_n(x_MM + ptrdiff_t(i) * M, M, x.data() + ptrdiff_t(i) * step);
   landmark_kernel(l_MD, M, D, a.data(), step);
-  mixed<Real>({x.data(), 1, step}, {dx.data(), step}, M, step, y.data());
-  // X is symmetric, which its transpose need not be told.
-  mixed<Real>({y.data(), step, 1}, {x.data(), step}, M, step, dx.data());
+  mixed<Real>({x.data(), step, 1}, {h.data(), step}, M, step, y.data());
+  mixed<Real>({y.data(), step, 1}, {x.data(), step}, M, step, h.data());
   for (int i = 0; i < M; ++i) {
-    Real total = 0;
-    for (int j = 0; j < M; ++j) {
-      const Real one = -(dx[ptrdiff_t(i) * step + j] + dx[ptrdiff_t(j) * step + i]);
-      total += y[ptrdiff_t(i) * step + j] = one * a[ptrdiff_t(i) * step + j];
+    typename L::Vector total{};
+    for (int j = 0; j < step; j += L::count) {
+      Real* at = h.data() + ptrdiff_t(i) * step + j;
+      const auto one = -L::load(at) * L::load(a.data() + ptrdiff_t(i) * step + j);
+      L::store(at, one);
+      total += one;
     }
-    y[ptrdiff_t(i) * (step + 1)] -= total;
+    h[ptrdiff_t(i) * (step + 1)] -= L::total(total);
   }
-  mixed<Real>({y.data(), step, 1}, {l_MD, D}, M, D, dl_MD);
+  mixed<Real>({h.data(), step, 1}, {l_MD, D}, M, D, dl_MD);
 }

@@ -139,7 +139,8 @@ template <class Real>
 static bool all_inverses(const Sizes& sizes, int64_t steps, double ridge, const Operand* x) {
   return for_heads(sizes, [&](int64_t, int64_t index) {
     landmark_inverse<Real>(rows_of<const Real>(x[0], index, sizes).data, int(sizes.landmarks),
-                           int(sizes.width), steps, ridge, rows_of<Real>(x[1], index, sizes).data);
+                           int(sizes.width), steps, ridge, rows_of<Real>(x[1], index, sizes).data,
+                           {}, {});
   });
 }
 
@@ -151,6 +152,60 @@ static bool all_inverse_gradients(const Sizes& sizes, const Operand* x) {
         rows_of<const Real>(x[0], index, sizes).data, rows_of<const Real>(x[1], index, sizes).data,
         rows_of<const Real>(x[2], index, sizes).data, int(sizes.landmarks), int(sizes.width),
         rows_of<Real>(x[3], index, sizes).data);
+  });
+}
+
+// Tokens of head `index` that are worth fetching ahead: as many as leave room in the second cache.
+template <class Real>
+static Fetch<0, 2> ahead(const Operand& x, int64_t index, const Sizes& sizes) {
+  constexpr int64_t most = 1 << 19;  // bytes
+  if (index >= sizes.batch * sizes.heads) return {};
+  const int64_t fitting = most / (sizes.width * int64_t(sizeof(Real)));
+  const int count = int(fitting < sizes.tokens ? fitting : sizes.tokens);
+  return fetching<0, 2>(rows_of<const Real>(x, index, sizes), count, int(sizes.width));
+}
+
+// All of SOFT, head by head: what one step leaves in the caches the next finds there.
+// in: q, v; out: out, S, W, landmarks, X.
+template <class Real>
+static bool all_soft(const Sizes& sizes, const Windows& windows, int64_t steps, double ridge,
+                     const Operand* in, const Operand* out, void* kernels) {
+  in_large_pages<Real>(out[0], sizes);
+  const int M = int(sizes.landmarks), D = int(sizes.width);
+  return for_heads(sizes, [&](int64_t thread, int64_t index) {
+    Real* landmark_MD = rows_of<Real>(out[3], index, sizes).data;
+    Real* inverse_MM = rows_of<Real>(out[4], index, sizes).data;
+    pooled<Real>(rows_of<const Real>(in[0], index, sizes), windows, sizes.scale, D, landmark_MD);
+    landmark_inverse<Real>(landmark_MD, M, D, steps, ridge, inverse_MM,
+                           ahead<Real>(in[1], index, sizes),
+                           ahead<Real>(in[0], index + sizes.threads, sizes));
+    Room<Real> room = room_of<Real>(sizes, kernels, thread);
+    forward<Real>(head_of<Real>(sizes, in[0], in[1], out[3], out[4], index), room,
+                  output_of<Real>(out[0], index, sizes), rows_of<Real>(out[1], index, sizes).data,
+                  rows_of<Real>(out[2], index, sizes).data);
+  });
+}
+
+// in: q, v, landmarks, X, dO, S, W; out: dq, dv.
+template <class Real>
+static bool all_soft_gradients(const Sizes& sizes, const Windows& windows, const Operand* in,
+                               const Operand* out, void* kernels) {
+  in_large_pages<Real>(out[0], sizes);
+  in_large_pages<Real>(out[1], sizes);
+  const int M = int(sizes.landmarks), D = int(sizes.width);
+  return for_heads(sizes, [&](int64_t thread, int64_t index) {
+    Room<Real> room = room_of<Real>(sizes, kernels, thread);
+    const Head<Real> head = head_of<Real>(sizes, in[0], in[1], in[2], in[3], index);
+    std::vector<Real> dl(size_t(M) * D), through_x(dl.size()), dx(size_t(M) * M);
+    const Rows<Real> dq = output_of<Real>(out[0], index, sizes);
+    backward<Real>(head, room, rows_of<const Real>(in[4], index, sizes),
+                   rows_of<const Real>(in[5], index, sizes).data,
+                   rows_of<const Real>(in[6], index, sizes).data,
+                   {dq, output_of<Real>(out[1], index, sizes), dl.data(), dx.data()});
+    landmark_inverse_backward<Real>(head.landmark_MD, head.inverse_MM, dx.data(), M, D,
+                                    through_x.data());
+    for (size_t i = 0; i < dl.size(); ++i) dl[i] += through_x[i];
+    add_pooled_gradient<Real>(dl.data(), windows, sizes.scale, D, dq);
   });
 }
 
@@ -198,5 +253,21 @@ bool inverse_gradient_float32(const Sizes* sizes, const Operand* x) {
 }
 bool inverse_gradient_float64(const Sizes* sizes, const Operand* x) {
   return all_inverse_gradients<double>(*sizes, x);
+}
+bool soft_float32(const Sizes* sizes, const Windows* windows, int64_t steps, double ridge,
+                  const Operand* in, const Operand* out, void* kernels) {
+  return all_soft<float>(*sizes, *windows, steps, ridge, in, out, kernels);
+}
+bool soft_float64(const Sizes* sizes, const Windows* windows, int64_t steps, double ridge,
+                  const Operand* in, const Operand* out, void* kernels) {
+  return all_soft<double>(*sizes, *windows, steps, ridge, in, out, kernels);
+}
+bool soft_gradient_float32(const Sizes* sizes, const Windows* windows, const Operand* in,
+                           const Operand* out, void* kernels) {
+  return all_soft_gradients<float>(*sizes, *windows, in, out, kernels);
+}
+bool soft_gradient_float64(const Sizes* sizes, const Windows* windows, const Operand* in,
+                           const Operand* out, void* kernels) {
+  return all_soft_gradients<double>(*sizes, *windows, in, out, kernels);
 }
 }

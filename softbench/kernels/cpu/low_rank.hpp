@@ -42,7 +42,7 @@ static void mixed(Scalars<Real> a, Rows<const Real> x, int M, int columns, Real*
   using L = Lanes<Real>;
   in_blocks<Real>(M, [&](int first, auto height) INLINED {
     product<Real, decltype(height)::value>(
-        {a.data + first * a.row, a.row, a.column}, x, M, columns,
+        {a.data + first * a.row, a.row, a.column}, x, M, columns, [] INLINED {},
         [&](int i, int d, typename L::Vector sum) INLINED {
           L::store(y + ptrdiff_t(first + i) * columns + d, sum);
         });
@@ -253,10 +253,13 @@ static INLINE void backward(const Head<Real>& head, Room<Real>& room, Rows<const
     backward_tile(head, room, grad, w_MD, ds.data(), to, first);
   const Real s = Real(head.scale);
   for (int j = 0; j < M; ++j) {
-    Real total = 0;
-    for (size_t i = size_t(j) * D; i < size_t(j + 1) * D; ++i)
-      total += w_MD[i] * dw[i] + ds[i] * s_MD[i];
-    for (size_t i = size_t(j) * D; i < size_t(j + 1) * D; ++i)
-      to.landmark_MD[i] = s * to.landmark_MD[i] - head.landmark_MD[i] * total;
+    const size_t begin = size_t(j) * D, end = begin + D;
+    typename L::Vector sums{};
+    for (size_t i = begin; i < end; i += L::count)
+      sums += L::load(w_MD + i) * L::load(&dw[i]) + L::load(&ds[i]) * L::load(s_MD + i);
+    const auto total = L::all(L::total(sums));
+    for (size_t i = begin; i < end; i += L::count)
+      L::store(to.landmark_MD + i, L::all(s) * L::load(to.landmark_MD + i) -
+                                       L::load(head.landmark_MD + i) * total);
   }
 }

@@ -61,53 +61,57 @@ struct NewtonRoom {
 };
 
 // The lower half of next = 2 x - x r x for some rows: their x r first, its last columns from `left`.
-template <class Real, int Height>
+template <class Real, int Height, class Meanwhile>
 static INLINE void rows_of_step(const Cut<Real>& cut, NewtonRoom<Real>& room, int first,
-                                int columns) {
+                                int columns, Meanwhile meanwhile) {
   using L = Lanes<Real>;
   const int step = cut.step;
   const Real* own = room.x.data() + ptrdiff_t(first) * step;
   Real *y = room.y.data(), *to = room.next.data() + ptrdiff_t(first) * step;
-  product<Real, Height>({own, step, 1}, {room.r.data(), step}, cut.M, cut.whole,
+  product<Real, Height>({own, step, 1}, {room.r.data(), step}, cut.M, cut.whole, meanwhile,
                         [&](int i, int d, typename L::Vector sum) INLINED {
                           L::store(y + i * step + d, sum);
                         });
   for (int i = 0; i < Height; ++i)
     for (int c = 0; c < cut.left; ++c)
       y[i * step + cut.whole + c] = room.left[ptrdiff_t(c) * step + first + i];
-  product<Real, Height>({y, step, 1}, {room.x.data(), step}, cut.M, columns,
+  product<Real, Height>({y, step, 1}, {room.x.data(), step}, cut.M, columns, meanwhile,
                         [&](int i, int d, typename L::Vector sum) INLINED {
                           const auto now = L::load(own + i * step + d);
                           L::store(to + i * step + d, now + now - sum);
                         });
 }
 
-template <class Real>
-static INLINE void newton_step(const Cut<Real>& cut, NewtonRoom<Real>& room) {
+template <class Real, class Meanwhile>
+static INLINE void newton_step(const Cut<Real>& cut, NewtonRoom<Real>& room, Meanwhile meanwhile) {
   using L = Lanes<Real>;
   const int step = cut.step;
   // (X R)ᵀ = R X: its rows left over are the columns of X R left over.
   in_blocks<Real>(cut.left, [&](int first, auto height) INLINED {
     product<Real, decltype(height)::value>(
         {room.r.data() + ptrdiff_t(cut.whole + first) * step, step, 1}, {room.x.data(), step},
-        cut.M, step, [&](int i, int d, typename L::Vector sum) INLINED {
+        cut.M, step, meanwhile, [&](int i, int d, typename L::Vector sum) INLINED {
           L::store(room.left.data() + ptrdiff_t(first + i) * step + d, sum);
         });
   });
   in_blocks<Real>(cut.upright(), [&](int first, auto height) INLINED {
     constexpr int rows = decltype(height)::value;
-    rows_of_step<Real, rows>(cut, room, first, (first + rows + L::count - 1) / L::count * L::count);
+    const int columns = (first + rows + L::count - 1) / L::count * L::count;
+    rows_of_step<Real, rows>(cut, room, first, columns, meanwhile);
   });
   in_blocks<Real>(cut.left, [&](int first, auto height) INLINED {
-    rows_of_step<Real, decltype(height)::value>(cut, room, cut.whole + first, step);
+    rows_of_step<Real, decltype(height)::value>(cut, room, cut.whole + first, step, meanwhile);
   });
   mirror(cut, room.next.data());
   room.x.swap(room.next);
 }
 
-// x_MM of the symmetric a_MM, of which the lower half is read, after that many steps.
-template <class Real>
-static INLINE void newton(const Real* a_MM, int M, int64_t steps, double ridge, Real* x_MM) {
+// x_MM of the symmetric a_MM, of which the lower half is read, after that many steps; `meanwhile`
+// is called all along.
+template <class Real, class Meanwhile>
+static INLINE void newton(const Real* a_MM, int M, int64_t steps, double ridge, Real* x_MM,
+                          Meanwhile meanwhile) {
+  using L = Lanes<Real>;
   const Cut<Real> cut(M);
   NewtonRoom<Real> room(cut);
   for (int i = 0; i < M; ++i)
@@ -115,14 +119,17 @@ static INLINE void newton(const Real* a_MM, int M, int64_t steps, double ridge, 
   mirror(cut, room.r.data());
   Real largest = -INFINITY;
   for (int i = 0; i < M; ++i) {
-    Real sum = 0;
-    for (int j = 0; j < M; ++j) sum += room.r[ptrdiff_t(i) * cut.step + j];
+    typename L::Vector sums{};
+    for (int j = 0; j < cut.step; j += L::count)
+      sums += L::load(room.r.data() + ptrdiff_t(i) * cut.step + j);
+    const Real sum = L::total(sums);
     room.r[ptrdiff_t(i) * (cut.step + 1)] += Real(ridge);
     largest = sum > largest || sum != sum ? sum : largest;  // NaN stays, as torch's maximum has it
   }
   const Real alpha = Real(0.9 * 2) / (largest * largest);
-  for (int i = 0; i < cut.size(); ++i) room.x[i] = alpha * room.r[i];
-  for (int64_t k = 0; k < steps; ++k) newton_step(cut, room);
+  for (int i = 0; i < cut.size(); i += L::count)
+    L::store(room.x.data() + i, L::all(alpha) * L::load(room.r.data() + i));
+  for (int64_t k = 0; k < steps; ++k) newton_step(cut, room, meanwhile);
   for (int i = 0; i < M; ++i)
     std::copy_n(room.x.data() + ptrdiff_t(i) * cut.step, M, x_MM + ptrdiff_t(i) * M);
 }

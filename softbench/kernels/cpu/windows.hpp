@@ -27,6 +27,16 @@ static INLINE void each_run(const Windows& windows, Body body) {
       }
 }
 
+// to += factor · from, D numbers.
+template <class Real>
+static INLINE void add_scaled(const Real* from, Real factor, int D, Real* to) {
+  using L = Lanes<Real>;
+  int d = 0;
+  for (; d + L::count <= D; d += L::count)
+    L::store(to + d, L::load(to + d) + L::all(factor) * L::load(from + d));
+  for (; d < D; ++d) to[d] += factor * from[d];
+}
+
 // landmark_MD = scale · means of q [N, D].
 template <class Real>
 static INLINE void pooled(Rows<const Real> q, const Windows& windows, double scale, int D,
@@ -36,10 +46,7 @@ static INLINE void pooled(Rows<const Real> q, const Windows& windows, double sca
   each_run(windows, [&](int64_t landmark, int64_t first, int64_t length, double share) INLINED {
     const Real factor = Real(scale * share);
     Real* to = landmark_MD + landmark * D;
-    for (int64_t t = first; t < first + length; ++t) {
-      const Real* from = q.row(t);
-      for (int d = 0; d < D; ++d) to[d] += factor * from[d];
-    }
+    for (int64_t t = first; t < first + length; ++t) add_scaled(q.row(t), factor, D, to);
   });
 }
 
@@ -50,9 +57,6 @@ static INLINE void add_pooled_gradient(const Real* grad_MD, const Windows& windo
   each_run(windows, [&](int64_t landmark, int64_t first, int64_t length, double share) INLINED {
     const Real factor = Real(scale * share);
     const Real* from = grad_MD + landmark * D;
-    for (int64_t t = first; t < first + length; ++t) {
-      Real* to = dq.row(t);
-      for (int d = 0; d < D; ++d) to[d] += factor * from[d];
-    }
+    for (int64_t t = first; t < first + length; ++t) add_scaled(from, factor, D, dq.row(t));
   });
 }
