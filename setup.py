@@ -15,7 +15,7 @@ SETS = (X86 if platform.machine() in ("x86_64", "AMD64") else {}) | {"plain": []
 OPTIONS = ["-std=c++17", "-O2", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"]
 FOLDER = "softbench/kernels/cpu"
 NAMES = ("lanes", "blocks", "low_rank", "newton", "landmarks", "windows", "pages")
-HEADERS = [f"{FOLDER}/{name}.hpp" for name in NAMES]
+HEADERS = [f"{FOLDER}/low_rank.cpp", *(f"{FOLDER}/{name}.hpp" for name in NAMES)]
 
 setup(
     packages=[*find_packages(include=["softbench*"]), "softbench.suites"],
@@ -26,7 +26,7 @@ setup(
     ext_modules=[
         Extension(
             f"softbench.kernels._low_rank_{name}",
-            [f"{FOLDER}/low_rank.cpp"],
+            [f"{FOLDER}/{name}.cpp"],
             depends=HEADERS,
             extra_compile_args=[*OPTIONS, "-Wno-psabi", *flags],
             extra_link_args=["-pthread"],

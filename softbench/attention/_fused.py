@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from itertools import accumulate
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -140,7 +140,8 @@ def _landmarks_of(
         return pooling.with_queries(q_BHND, *windows(q_BHND.shape[2], number, grid))
     if kind == "conv":
         # The filters are divided: they are fewer than the queries, and there is no bias.
-        weights = {**weights, "landmark_conv": scaled_filters(weights["landmark_conv"])}
+        weights = {name: widened(weight) for name, weight in weights.items()}
+        weights["landmark_conv"] = scaled_filters(weights["landmark_conv"])
         with full_precision(q_BHND.device):
             return q_BHND, widened(_landmarks.sample(q_BHND, kind, number, weights, grid))
     return q_BHND, scaled(_landmarks.sample(q_BHND, kind, number, weights, grid))
@@ -162,7 +163,7 @@ def windows(
     if grid is None:
         length, longer = divmod(num_tokens, num_landmarks)
         lengths = [length] * (num_landmarks - longer) + [length + 1] * longer
-        ends = torch.tensor(lengths).cumsum(0).tolist()
+        ends = list(accumulate(lengths))
         return (0, 1), (0, *ends[:-1], *ends), num_tokens
     rows, columns = grid
     if rows * columns != num_tokens:

@@ -45,10 +45,15 @@ def attend(
     weights: Mapping[str, Tensor],
     grid: tuple[int, int] | None,
 ) -> Tensor:
-    """[B, H, N, D] in the dtype of v; FAVOR+. ValueError without keys. Unsupported: not the CPU."""
+    """[B, H, N, D] in the dtype of v; FAVOR+. ValueError without keys. Unsupported: not the CPU.
+
+    ValueError too where the features are to have a gradient.
+    """
     _backends.check_on_cpu(q_BHND)
     if k_BHND is None:
         raise ValueError("performer needs keys; k is None")
+    if weights["random_features"].requires_grad:
+        raise ValueError("backend fused has no gradient of random_features; take eager")
     relu = params.kernel == "relu"
     kind = Kind(relu, relu_epsilon if relu else params.epsilon, params.detach_max)
     q_BHND, k_BHND, values_BHND = widened(q_BHND), widened(k_BHND), widened(v_BHND)

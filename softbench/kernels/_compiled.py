@@ -66,17 +66,14 @@ class Windows(ctypes.Structure):
 
 def lanes_and_tile(dtype: torch.dtype) -> tuple[int, int]:
     """Numbers in a vector and tokens in a tile; of the processor's best build where none is."""
-    best = BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("plain",))[0]
-    size, vectors = VECTORS[build() or best]
+    size, vectors = VECTORS[build() or RUNNING[0]]
     lanes = size // dtype.itemsize
     return lanes, vectors * lanes
 
 
-@cache
 def build() -> str | None:
     """The build that this processor takes ("avx512", "avx2", "plain"); None if none was built."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    return next((one for one in BUILDS.get(capability, ("plain",)) if _file(one)), None)
+    return FOUND
 
 
 def call(name: str, dtype: torch.dtype, *arguments: Any) -> None:
@@ -135,3 +132,8 @@ def _library() -> ctypes.CDLL:
 def _file(build: str) -> Path | None:
     """The shared library of a build; None if it was not built."""
     return next(iter(sorted(Path(__file__).parent.glob(f"_low_rank_{build}.*so"))), None)
+
+
+# Constants, for a graph that is compiled can neither ask the processor nor look for files.
+RUNNING = BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("plain",))
+FOUND = next((one for one in RUNNING if _file(one)), None)

@@ -75,7 +75,7 @@ class Blocks:
 def block_sizes(q_BHND: Tensor, w_RD: Tensor) -> tuple[int, int]:
     """How many heads and how many tokens a block has: all tokens first, then heads."""
     features = BLOCK_BYTES * torch.get_num_threads() // (q_BHND.element_size() * w_RD.shape[0])
-    tokens = min(q_BHND.shape[2], max(16, features))
+    tokens = max(1, min(q_BHND.shape[2], max(16, features)))
     return max(1, min(q_BHND.shape[1], features // tokens)), tokens
 
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from softbench.kernels import _compiled
+from softbench.kernels._layout import empty_of, narrowed, padded
 from softbench.kernels._operators import operator
-from softbench.kernels.low_rank import padded, refuse_second, unpadded
+from softbench.kernels.low_rank import refuse_second
 
 
 def inverse(landmarks_BHMD: Tensor, *, num_iters: int, ridge: float) -> Tensor:
@@ -49,7 +50,7 @@ class _Inverse(torch.autograd.Function):
 
 def _inverse(landmarks: Tensor, num_iters: int, ridge: float) -> Tensor:
     x = _matrices(landmarks)
-    landmarks = padded(landmarks)
+    landmarks = padded(landmarks).contiguous()
     steps, shift = ctypes.c_int64(num_iters), ctypes.c_double(ridge)
     _run("inverse", landmarks, (steps, shift), (landmarks, x))
     return x
@@ -60,14 +61,14 @@ def _empty_inverse(landmarks: Tensor, num_iters: int, ridge: float) -> Tensor:
 
 
 def _backward(grad: Tensor, landmarks: Tensor, x: Tensor) -> Tensor:
-    wide = padded(landmarks)
-    made = torch.empty_like(wide)
+    wide = padded(landmarks).contiguous()
+    made = empty_of(wide)
     _run("inverse_gradient", wide, (), (wide, x, grad.contiguous(), made))
-    return unpadded(made, landmarks)
+    return narrowed(made, landmarks.shape[-1])
 
 
 def _empty_backward(grad: Tensor, landmarks: Tensor, x: Tensor) -> Tensor:
-    return torch.empty_like(landmarks)
+    return empty_of(landmarks)
 
 
 def _matrices(landmarks: Tensor) -> Tensor:

@@ -16,9 +16,9 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from softbench.kernels import _compiled
+from softbench.kernels._layout import check_alike, cut, empty_of, made_like, narrowed, padded
 from softbench.kernels._operators import operator
 
 Triple = tuple[Tensor, Tensor, Tensor]
@@ -31,15 +31,15 @@ def low_rank(
     """[B, H, N, D] = P X (Pᵀ v), laid out as v is; float32 or float64, on the CPU or meta.
 
     The queries are divided by D^(1/4) inside, the landmarks are not. RuntimeError: a backward pass
-    with create_graph=True.
+    with create_graph=True. ValueError: queries and values are not alike.
     """
+    check_alike(q_BHND, v_BHND)
     given = (q_BHND, landmarks_BHMD, inverse_BHMM, v_BHND)
     if not torch.is_grad_enabled():  # where a call takes microseconds, so does asking for gradients
         return cast(Tensor, torch.ops.softbench.low_rank.default(*given)[0])
     return cast(Tensor, _LowRank.apply(*given))  # type: ignore[no-untyped-call]
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def is_built() -> bool:
     """Whether the compiled kernels are here, in a build that this processor runs."""
     return _compiled.build() is not None
@@ -66,17 +66,15 @@ def refuse_second(name: str) -> None:
 
 
 def _forward(q: Tensor, landmarks: Tensor, inverse: Tensor, v: Tensor) -> Triple:
-    likes = (v, landmarks, landmarks)
-    width = q.shape[-1]
-    q, landmarks, v = (padded(one) for one in (q, landmarks, v))
-    outputs = torch.empty_like(v), torch.empty_like(landmarks), torch.empty_like(landmarks)
-    _run("forward", (q, v, landmarks, inverse.contiguous()), outputs, width)
-    out, sums, weights = map(unpadded, outputs, likes)
-    return out, sums, weights
+    width, wide_v = q.shape[-1], padded(v)
+    wide_landmarks = padded(landmarks).contiguous()
+    outputs = made_like(wide_v), empty_of(wide_landmarks), empty_of(wide_landmarks)
+    _run("forward", (padded(q), wide_v, wide_landmarks, inverse.contiguous()), outputs, width)
+    return cut(outputs[0], v), narrowed(outputs[1], width), narrowed(outputs[2], width)
 
 
 def _empty_forward(q: Tensor, landmarks: Tensor, inverse: Tensor, v: Tensor) -> Triple:
-    return torch.empty_like(v), torch.empty_like(landmarks), torch.empty_like(landmarks)
+    return made_like(v), empty_of(landmarks), empty_of(landmarks)
 
 
 def _backward(
@@ -88,14 +86,12 @@ def _backward(
     sums: Tensor,
     weights: Tensor,
 ) -> Four:
-    likes, width = (q, v, landmarks), q.shape[-1]
-    inputs = [padded(one) for one in likes]
-    rest = [padded(one) for one in (grad, sums, weights)]
-    inverse = inverse.contiguous()
-    outputs = [torch.empty_like(one) for one in (*inputs, inverse)]
-    _run("backward", (*inputs, inverse, *rest), outputs, width)
-    dq, dv, dl = map(unpadded, outputs[:3], likes)
-    return dq, dl, outputs[3], dv
+    width, wide_q, wide_v = q.shape[-1], padded(q), padded(v)
+    of_landmarks = [padded(one).contiguous() for one in (landmarks, sums, weights)]
+    inputs = (wide_q, wide_v, of_landmarks[0], inverse.contiguous(), padded(grad))
+    outputs = made_like(wide_q), made_like(wide_v), empty_of(of_landmarks[0]), empty_of(inverse)
+    _run("backward", (*inputs, *of_landmarks[1:]), outputs, width)
+    return cut(outputs[0], q), narrowed(outputs[2], width), outputs[3], cut(outputs[1], v)
 
 
 def _empty_backward(
@@ -107,26 +103,7 @@ def _empty_backward(
     sums: Tensor,
     weights: Tensor,
 ) -> Four:
-    dq, dl, dx, dv = (torch.empty_like(one) for one in (q, landmarks, inverse, v))
-    return dq, dl, dx, dv
-
-
-def padded(x: Tensor) -> Tensor:
-    """`x` with its last dimension in one piece and filled up to whole vectors."""
-    missing = -x.shape[-1] % _compiled.number("lanes", x.dtype)
-    if missing:
-        return functional.pad(x, (0, missing))
-    return x if x.stride(-1) == 1 else x.contiguous()
-
-
-def unpadded(x: Tensor, like: Tensor) -> Tensor:
-    """`x` as wide as `like`, and laid out as PyTorch lays out what is made like it.
-
-    Shapes and strides are told beforehand where nothing runs, as when a graph is compiled.
-    """
-    if x.shape == like.shape and like.stride(-1) == 1:
-        return x
-    return torch.empty_like(like).copy_(x[..., : like.shape[-1]])
+    return made_like(q), empty_of(landmarks), empty_of(inverse), made_like(v)
 
 
 def _run(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], width: int) -> None:

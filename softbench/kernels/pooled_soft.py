@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from softbench.kernels import _compiled
+from softbench.kernels._layout import check_alike, cut, made_like, narrowed, padded
 from softbench.kernels._operators import operator
-from softbench.kernels.low_rank import Four, padded, refuse_second, unpadded
+from softbench.kernels.low_rank import Four, refuse_second
 
 Five = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 Windows = tuple[Sequence[int], Sequence[int], int]
@@ -30,8 +31,9 @@ def pooled_soft(
 
     windows: begins and ends of rows, of columns, and the tokens in a row of the grid, as
     `pooling.with_queries` takes them. RuntimeError: a backward pass with create_graph=True.
-    ValueError: a `num_iters` below 1.
+    ValueError: a `num_iters` below 1; queries and values that are not alike.
     """
+    check_alike(q_BHND, v_BHND)
     if num_iters < 1:
         raise ValueError(f"num_iters is {num_iters}; newton needs at least 1 step")
     given = (q_BHND, v_BHND, *windows, num_iters, ridge)
@@ -75,12 +77,12 @@ def _forward(
     ridge: float,
 ) -> Five:
     inputs = padded(q), padded(v)
-    out, kept = torch.empty_like(inputs[1]), _kept(inputs[0], rows, columns)
+    out, kept = made_like(inputs[1]), _kept(inputs[0], rows, columns)
     steps, shift = ctypes.c_int64(num_iters), ctypes.c_double(ridge)
     windows = ctypes.byref(_compiled.windows(rows, columns, width))
     _run("soft", q.shape[-1], inputs, (out, *kept), (windows, steps, shift))
-    sums, weights, landmarks = (one[..., : q.shape[-1]].contiguous() for one in kept[:3])
-    return unpadded(out, v), sums, weights, landmarks, kept[3]
+    sums, weights, landmarks = (narrowed(one, q.shape[-1]) for one in kept[:3])
+    return cut(out, v), sums, weights, landmarks, kept[3]
 
 
 def _empty_forward(
@@ -92,7 +94,7 @@ def _empty_forward(
     num_iters: int,
     ridge: float,
 ) -> Five:
-    return torch.empty_like(v), *_kept(q, rows, columns)
+    return made_like(v), *_kept(q, rows, columns)
 
 
 def _backward(
@@ -109,10 +111,10 @@ def _backward(
 ) -> tuple[Tensor, Tensor]:
     inputs = [padded(one) for one in (q, v, landmarks)]
     rest = [padded(one) for one in (grad, sums, weights)]
-    dq, dv = torch.empty_like(inputs[0]), torch.empty_like(inputs[1])
+    dq, dv = made_like(inputs[0]), made_like(inputs[1])
     windows = ctypes.byref(_compiled.windows(rows, columns, width))
     _run("soft_gradient", q.shape[-1], (*inputs, x, *rest), (dq, dv), (windows,))
-    return unpadded(dq, q), unpadded(dv, v)
+    return cut(dq, q), cut(dv, v)
 
 
 def _empty_backward(
@@ -127,7 +129,7 @@ def _empty_backward(
     columns: Sequence[int],
     width: int,
 ) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(q), torch.empty_like(v)
+    return made_like(q), made_like(v)
 
 
 def _kept(q: Tensor, rows: Sequence[int], columns: Sequence[int]) -> Four:

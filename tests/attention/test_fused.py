@@ -5,6 +5,7 @@ Queries are small, so that kernels lie near one and the attention's own term doe
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -195,3 +196,61 @@ def test_threads_change_nothing(mechanism: ModuleType, threads: int) -> None:
     finally:
         torch.set_num_threads(1)
     assert max(map(relative, together, alone)) < 1e-12
+
+
+@BOTH
+@pytest.mark.parametrize("num_tokens", [784, 3136])
+def test_float32_is_as_near_float64_as_the_eager_one(
+    mechanism: ModuleType, num_tokens: int
+) -> None:
+    # All twenty steps: what rounding does to X shows in the output, not in the norm of X.
+    side = round(num_tokens**0.5)
+    options: dict[str, Any] = {"params": mechanism.Params(), "weights": {}, "grid": (side, side)}
+    q, v, cotangent = (tokens(1, 2, num_tokens, 64, seed=s, scale=0.5) for s in range(3))
+    told = {}
+    for name, kind in (
+        ("eager", torch.float64),
+        ("eager", torch.float32),
+        ("fused", torch.float32),
+    ):
+        given = (q.to(kind).requires_grad_(), v.to(kind).requires_grad_())
+        out = mechanism.BACKENDS[name](given[0], None, given[1], **options)
+        told[name, kind] = [out, *torch.autograd.grad(out, given, cotangent.to(kind))]
+    exact = told["eager", torch.float64]
+    bounds = {soft: (7e-5, 6e-4), soft_norm: (4e-6, 2e-5)}[mechanism]
+    for i, bound in enumerate((bounds[0], bounds[1], bounds[1])):
+        plain = relative(told["eager", torch.float32][i], exact[i])
+        assert relative(told["fused", torch.float32][i], exact[i]) < max(bound, 3 * plain)
+
+
+@BOTH
+def test_landmarks_may_lie_as_a_layer_lays_queries(mechanism: ModuleType) -> None:
+    params = mechanism.Params(landmarks="first", num_landmarks=7)
+    q, v = (laid_out(tokens(2, 3, 196, 20, seed=s, scale=0.5), "layer") for s in range(2))
+    options: dict[str, Any] = {"params": params, "weights": {}, "grid": (14, 14)}
+    told = []
+    for name in ("fused", "eager"):
+        given = (q.detach().requires_grad_(), v.detach().requires_grad_())
+        out = mechanism.BACKENDS[name](given[0], None, given[1], **options)
+        told.append([out, *torch.autograd.grad(out.square().sum(), given)])
+    assert max(map(relative, *told)) < 1e-10
+
+
+@BOTH
+def test_channels_last_are_filled_up_in_rows(mechanism: ModuleType) -> None:
+    q, v = (tokens(2, 196, 20, 3, seed=s, scale=0.5).permute(0, 3, 1, 2) for s in range(2))
+    options: dict[str, Any] = {"params": mechanism.Params(), "weights": {}, "grid": (14, 14)}
+    found = mechanism.BACKENDS["fused"](q, None, v, **options)
+    assert relative(found, mechanism.attend(q, None, v, **options)) < 1e-10
+
+
+@BOTH
+@pytest.mark.parametrize("sizes", [(1, 2, 49, 4), (1, 2, 16, 16), (2, 2, 49, 16)])
+def test_values_unlike_the_queries_are_refused(
+    mechanism: ModuleType, sizes: tuple[int, ...]
+) -> None:
+    sys.setprofile(None)  # the check of shape suffixes would find it too
+    options: dict[str, Any] = {"params": mechanism.Params(), "weights": {}, "grid": (7, 7)}
+    q = tokens(1, 2, 49, 16)
+    with pytest.raises(ValueError, match=r"q and v of one shape .* take eager"):
+        mechanism.BACKENDS["fused"](q, None, tokens(*sizes), **options)

@@ -53,6 +53,13 @@ def test_a_layer_equals_its_eager_twin_under_autocast_and_without_gradient(
 
 
 @BOTH
+def test_a_layer_in_bfloat16_runs_as_its_eager_twin(mechanism: ModuleType) -> None:
+    x = tokens(2, 196, 64).bfloat16()
+    fused, eager = (layer(mechanism, name).bfloat16() for name in ("fused", "eager"))
+    assert relative(fused(x), eager(x)) < 0.05
+
+
+@BOTH
 def test_a_layer_can_be_exported(mechanism: ModuleType) -> None:
     x = tokens(2, 196, 64).float()
     module = layer(mechanism, "fused").eval()

@@ -52,12 +52,6 @@ def test_any_number_of_landmarks_gives_the_plain_result(number: int) -> None:
         assert distance(found[1], wanted[1]) < 1e-9
 
 
-@pytest.mark.parametrize("number", [16, 49, 60])
-def test_the_result_is_symmetric_to_the_last_bit(number: int) -> None:
-    x_BHMM = landmark_inverse.inverse(landmarks(number).float(), num_iters=20, ridge=0.01)
-    assert torch.equal(x_BHMM, x_BHMM.mT)
-
-
 @pytest.mark.parametrize("num_iters", [20, 40])
 def test_rounding_does_no_more_than_in_the_plain_iteration(num_iters: int) -> None:
     # Landmarks this near one another make A ill-conditioned: what rounding adds in one step would

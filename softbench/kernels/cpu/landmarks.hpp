@@ -36,29 +36,38 @@ static void landmark_inverse(const Real* l_MD, int M, int D, int64_t steps, doub
   });
 }
 
-// x + xᵀ, its rows filled up to `step` by zeros.
+// x or xᵀ, its rows filled up to `step` by zeros.
 template <class Real>
-static std::vector<Real> doubled(const Real* x_MM, int M, int step) {
-  std::vector<Real> sum(size_t(M) * step);
+static std::vector<Real> filled(const Real* x_MM, int M, int step, bool turned) {
+  std::vector<Real> wide(size_t(M) * step);
   for (int i = 0; i < M; ++i)
-    for (int j = 0; j <= i; ++j)
-      sum[ptrdiff_t(i) * step + j] = sum[ptrdiff_t(j) * step + i] =
-          x_MM[ptrdiff_t(i) * M + j] + x_MM[ptrdiff_t(j) * M + i];
-  return sum;
+    for (int j = 0; j < M; ++j)
+      wide[ptrdiff_t(turned ? j : i) * step + (turned ? i : j)] = x_MM[ptrdiff_t(i) * M + j];
+  return wide;
 }
 
-// dL, given X and its gradient. X is symmetric: dA + dAᵀ = -X (dX + dXᵀ) X.
+// x + xᵀ in place of x [M, step].
+template <class Real>
+static void add_transpose(Real* x, int M, int step) {
+  for (int i = 0; i < M; ++i)
+    for (int j = 0; j <= i; ++j) {
+      Real &one = x[ptrdiff_t(i) * step + j], &other = x[ptrdiff_t(j) * step + i];
+      one = other = one + other;
+    }
+}
+
+// dL, given X, symmetric but for rounding, and its gradient.
 template <class Real>
 static void landmark_inverse_backward(const Real* l_MD, const Real* x_MM, const Real* dx_MM, int M,
                                       int D, Real* dl_MD) {
   using L = Lanes<Real>;
   const int step = Cut<Real>(M).step;
-  std::vector<Real> x(size_t(M) * step), a(x.size()), y(x.size()), h = doubled(dx_MM, M, step);
-  for (int i = 0; i < M; ++i)
-    std::copy_n(x_MM + ptrdiff_t(i) * M, M, x.data() + ptrdiff_t(i) * step);
+  const std::vector<Real> xt = filled(x_MM, M, step, true);
+  std::vector<Real> h = filled(dx_MM, M, step, false), y(h.size()), a(h.size());
   landmark_kernel(l_MD, M, D, a.data(), step);
-  mixed<Real>({x.data(), step, 1}, {h.data(), step}, M, step, y.data());
-  mixed<Real>({y.data(), step, 1}, {x.data(), step}, M, step, h.data());
+  mixed<Real>({xt.data(), step, 1}, {h.data(), step}, M, step, y.data());
+  mixed<Real>({y.data(), step, 1}, {xt.data(), step}, M, step, h.data());
+  add_transpose(h.data(), M, step);
   for (int i = 0; i < M; ++i) {
     typename L::Vector total{};
     for (int j = 0; j < step; j += L::count) {

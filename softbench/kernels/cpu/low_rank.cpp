@@ -43,14 +43,15 @@ static bool for_heads(const Sizes& sizes, Work work) {
   auto run = [&](int64_t thread) {
     try {
       for (int64_t index; (index = next++) < heads;) work(thread, index);
-    } catch (const std::bad_alloc&) {
+    } catch (...) {
       fits = false;
     }
   };
   std::vector<std::thread> others;
   try {
+    others.reserve(threads > 0 ? threads : 0);
     for (int64_t i = 1; i < threads; ++i) others.emplace_back(run, i);
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {
     // The system has no more threads to give: those that run do it all.
   }
   if (threads > 0) run(0);

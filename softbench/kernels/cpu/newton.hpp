@@ -1,7 +1,8 @@
 // SOFT's Newton iteration for one symmetric matrix: X <- 2 X - X R X, R = A + ridge I, X_0 = alpha R.
 //
 // Lu et al., SOFT, arXiv 2110.11945, Algorithm 2; alpha = 0.9 · 2 / (largest row sum of A)².
-// X R X is symmetric whatever symmetric X is, so only its lower half is computed. X R is not taken
+// X R X is symmetric whatever symmetric X is, so only its lower half is computed, but for the last
+// step. X R is not taken
 // for symmetric: rounding makes X and R commute no longer, and steps that ignore that diverge.
 #pragma once
 
@@ -24,7 +25,7 @@ struct Cut {
     left = by_rows ? over : 0;
   }
   int upright() const { return M - left; }  // rows that are not left over
-  int size() const { return step * step; }
+  ptrdiff_t size() const { return ptrdiff_t(step) * step; }
 };
 
 // The upper half of x from its lower one.
@@ -106,6 +107,29 @@ static INLINE void newton_step(const Cut<Real>& cut, NewtonRoom<Real>& room, Mea
   room.x.swap(room.next);
 }
 
+// A step as it is written, both products whole. The last one is: rounding in X R, told twice by a
+// mirror, would be multiplied by X on the side where the output is sensitive to it.
+template <class Real, class Meanwhile>
+static INLINE void plain_step(const Cut<Real>& cut, NewtonRoom<Real>& room, Meanwhile meanwhile) {
+  using L = Lanes<Real>;
+  const int step = cut.step;
+  in_blocks<Real>(cut.M, [&](int first, auto height) INLINED {
+    constexpr int rows = decltype(height)::value;
+    const Real* own = room.x.data() + ptrdiff_t(first) * step;
+    Real *y = room.y.data(), *to = room.next.data() + ptrdiff_t(first) * step;
+    product<Real, rows>({own, step, 1}, {room.r.data(), step}, cut.M, step, meanwhile,
+                        [&](int i, int d, typename L::Vector sum) INLINED {
+                          L::store(y + i * step + d, sum);
+                        });
+    product<Real, rows>({y, step, 1}, {room.x.data(), step}, cut.M, step, meanwhile,
+                        [&](int i, int d, typename L::Vector sum) INLINED {
+                          const auto now = L::load(own + i * step + d);
+                          L::store(to + i * step + d, now + now - sum);
+                        });
+  });
+  room.x.swap(room.next);
+}
+
 // x_MM of the symmetric a_MM, of which the lower half is read, after that many steps; `meanwhile`
 // is called all along.
 template <class Real, class Meanwhile>
@@ -127,9 +151,10 @@ static INLINE void newton(const Real* a_MM, int M, int64_t steps, double ridge, 
     largest = sum > largest || sum != sum ? sum : largest;  // NaN stays, as torch's maximum has it
   }
   const Real alpha = Real(0.9 * 2) / (largest * largest);
-  for (int i = 0; i < cut.size(); i += L::count)
+  for (ptrdiff_t i = 0; i < cut.size(); i += L::count)
     L::store(room.x.data() + i, L::all(alpha) * L::load(room.r.data() + i));
-  for (int64_t k = 0; k < steps; ++k) newton_step(cut, room, meanwhile);
+  for (int64_t k = 1; k < steps; ++k) newton_step(cut, room, meanwhile);
+  plain_step(cut, room, meanwhile);
   for (int i = 0; i < M; ++i)
     std::copy_n(room.x.data() + ptrdiff_t(i) * cut.step, M, x_MM + ptrdiff_t(i) * M);
 }

@@ -1,0 +1,57 @@
+"""Tensors as the compiled kernels take them and as they give them back.
+
+Kernels read rows of whole vectors, one number after the other; batch, head and row strides are
+free. What is made is laid out by a rule of shapes alone, so that it can be told where nothing runs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from softbench.kernels import _compiled
+
+
+def check_alike(q_BHND: Tensor, v_BHND: Tensor) -> None:
+    """ValueError unless both have four dimensions, the same sizes, dtype and device."""
+    for name in ("shape", "dtype", "device"):
+        of_q, of_v = getattr(q_BHND, name), getattr(v_BHND, name)
+        if of_q != of_v or q_BHND.dim() != 4:
+            raise ValueError(
+                f"backend fused needs q and v of one {name}, [B, H, N, D]: q has {of_q}, v {of_v}; "
+                "take eager, or make them alike"
+            )
+
+
+def padded(x: Tensor) -> Tensor:
+    """`x` with its last dimension in one piece and filled up to whole vectors."""
+    missing = -x.shape[-1] % _compiled.number("lanes", x.dtype)
+    if missing:
+        return functional.pad(x, (0, missing)).contiguous()
+    return x if x.stride(-1) == 1 else x.contiguous()
+
+
+def made_like(x: Tensor) -> Tensor:
+    """Empty, of the shape of `x` [B, H, N, D]; where `x` lies as [B, N, H, D], so does this."""
+    if x.transpose(1, 2).is_contiguous() and not x.is_contiguous():
+        batch, heads, tokens, width = x.shape
+        return x.new_empty((batch, tokens, heads, width)).transpose(1, 2)
+    return x.new_empty(x.shape)
+
+
+def cut(x: Tensor, like: Tensor) -> Tensor:
+    """`x` as wide as `like`, and laid out as `made_like(like)`."""
+    if x.shape == like.shape:
+        return x
+    return made_like(like).copy_(x[..., : like.shape[-1]])
+
+
+def narrowed(x: Tensor, width: int) -> Tensor:
+    """The first `width` columns of `x`, in one piece."""
+    return x[..., :width].contiguous()
+
+
+def empty_of(x: Tensor) -> Tensor:
+    """Empty, of the shape of `x`, in one piece."""
+    return torch.empty(x.shape, dtype=x.dtype, device=x.device)
