@@ -252,5 +252,5 @@ def test_values_unlike_the_queries_are_refused(
     sys.setprofile(None)  # the check of shape suffixes would find it too
     options: dict[str, Any] = {"params": mechanism.Params(), "weights": {}, "grid": (7, 7)}
     q = tokens(1, 2, 49, 16)
-    with pytest.raises(ValueError, match=r"q and v of one shape .* take eager"):
+    with pytest.raises(ValueError, match=r"q and v of one shape.*take eager"):
         mechanism.BACKENDS["fused"](q, None, tokens(*sizes), **options)
