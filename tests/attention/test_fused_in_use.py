@@ -1,6 +1,8 @@
 """Backend `fused` of SOFT and SOFT++ as it is used: in layers, exported, under DDP, by `auto`.
 
 What it holds in memory, and that every build of the kernels gives the same.
+
+Mutant seen red: weights of the landmarks' convolution not widened.
 """
 
 from __future__ import annotations
