@@ -2,8 +2,8 @@
 
 Queries are small, so that kernels lie near one and the attention's own term does not vanish.
 
-Mutants seen red: columns filled up and not put in rows, landmarks' strides left out, sizes of q and v
-not compared, the last Newton step mirrored.
+Mutants seen red: columns filled up and not put in rows, landmarks' strides left out, sizes of q
+and v not compared, the last Newton step mirrored.
 """
 
 from __future__ import annotations
