@@ -42,7 +42,12 @@ def low_rank(
 
 def is_built() -> bool:
     """Whether the compiled kernels are here, in a build that this processor runs."""
-    return _compiled.build() is not None
+    return build() is not None
+
+
+def build() -> str | None:
+    """The instructions that the kernels here use: avx512, avx2 or plain; None without kernels."""
+    return _compiled.build()
 
 
 class _LowRank(torch.autograd.Function):

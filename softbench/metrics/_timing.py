@@ -16,7 +16,10 @@ from math import ceil
 from statistics import median
 from typing import Any
 
+import torch
+
 from softbench.case import Measurement
+from softbench.kernels import low_rank
 from softbench.metrics._clock import Clock, Stretch
 from softbench.metrics._kernels import FirstCall
 from softbench.metrics._median_interval import relative_width
@@ -60,7 +63,17 @@ def timed(
     }
     if workload.case.device.startswith("cuda"):
         detail |= against_host(stretches, first)
+    else:
+        detail |= instructions()
     return Measurement([stretch.seconds for stretch in stretches], detail)
+
+
+def instructions() -> dict[str, Any]:
+    """The vector instructions that torch takes on this processor, and the build of our kernels."""
+    return {
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "kernel_build": low_rank.build(),
+    }
 
 
 def warm(clock: Clock, protocol: Protocol) -> Generator[None, None, WarmUp]:

@@ -8,17 +8,19 @@ from typing import Any
 
 from softbench.reports import _machine
 from softbench.reports._groups import Group
-from softbench.reports._labels import MODE, STATUS
+from softbench.reports._labels import DISPLAY, MODE, STATUS, order
 from softbench.reports._points import Point, Series
 from softbench.reports._repeats import unlike
 from softbench.statistics.interval import Estimate
 
 TELLING = ("environment-", "protocol-")  # said only where another has a figure of its own
+AUTO = "auto"
+NAMED = ("softmax",)  # their labels always name the backend
 FURTHER = {"seq_len": "N = {:,}", "num_landmarks": "M = {}"}
 
 
 def setting(group: Group, facts: dict[str, Any]) -> str:
-    """Device, precision and sizes, in one sentence; `facts` are what is known of the machine."""
+    """Device, precision and sizes, and which backends ran; `facts` are known of the machine."""
     fixed = group.fixed
     parts = [
         _machine.device(str(fixed["device"]), facts),
@@ -32,7 +34,30 @@ def setting(group: Group, facts: dict[str, Any]) -> str:
     if fixed["inputs"] != "normal":
         parts.append(f"{fixed['inputs']} inputs")
     parts += [word.replace("-", " ", 1) for word in group.words if word.startswith(TELLING)]
-    return ", ".join(parts) + "."
+    return " ".join(filter(None, [", ".join(parts) + ".", backends(group)]))
+
+
+def backends(group: Group) -> str:
+    """What ran of the mechanisms whose names do not tell; empty if that is `eager` everywhere."""
+    offered: dict[str, set[str]] = defaultdict(set)
+    for one in group.series:
+        offered[one.attention].add(one.backend)
+    ran: dict[str, dict[str, None]] = defaultdict(dict)
+    for point in sorted(group.points, key=lambda point: order(point.series)):
+        attention = point.series.attention
+        if attention in NAMED or (len(offered[attention]) > 1 and point.series.backend != AUTO):
+            continue
+        backend = point.remarks.backend or point.series.backend
+        if backend != AUTO:
+            ran[backend][DISPLAY.get(attention, attention)] = None
+    if set(ran) <= {"eager"}:
+        return ""
+    return f"Backends: {'; '.join(f'{name} of {_and(list(of))}' for name, of in ran.items())}."
+
+
+def _and(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def measured(points: Sequence[Point], facts: dict[str, Any]) -> str:

@@ -48,12 +48,14 @@ class Roofline:
 class Remarks:
     """Of one point; asked: the bytes that were asked for when memory ran out.
 
+    backend: the one that ran, "eager and fused" of several; None where it is not told.
     rates: what the process of each repeat measured of its machine (FLOP/s, byte/s, 1/s).
     """
 
     launch_bound: bool = False
     drifted: bool = False
     asked: float | None = None
+    backend: str | None = None
     roofline: Roofline | None = None
     rates: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
@@ -65,6 +67,7 @@ def remarks(records: Sequence[Record]) -> Remarks:
         launch_bound=any(detail.get("launch_bound") is True for detail in details),
         drifted=any("drift" in _tags(detail) for detail in details),
         asked=next((told for d in details if (told := finite(d.get("asked"))) is not None), None),
+        backend=" and ".join(sorted(_backends(details))) or None,
         roofline=_roofline([record for record in records if record.status == "ok"]),
         rates={record.repeat: found for record in records if (found := _rates(record))},
     )
@@ -79,6 +82,11 @@ def finite(value: object) -> float | None:
 def _tags(detail: Mapping[str, Any]) -> Iterable[object]:
     tags = detail.get("tags")
     return tags if isinstance(tags, list) else []
+
+
+def _backends(details: Sequence[Mapping[str, Any]]) -> set[str]:
+    told = (detail.get("backend_ran") for detail in details)
+    return {backend for backend in told if isinstance(backend, str)}
 
 
 def _rates(record: Record) -> dict[str, float]:

@@ -11,17 +11,21 @@ from softbench.reports._labels import order
 from softbench.reports._points import Point, Series
 from softbench.statistics.comparison import Ratio, ratio
 
-PLAIN, RIVAL = "eager", "softmax"
+PLAIN, RIVAL, WORK = "eager", "softmax", "macs"
 Found = Mapping[tuple[Series, int], Point]
 
 
 @dataclass(frozen=True)
 class Speedup:
-    """One backend at one length; the plain twin and the best softmax where they were measured."""
+    """One backend at one length; the plain twin and the best softmax where they were measured.
+
+    work: its multiply-adds, without norms by products, the iterative solver and recomputation.
+    """
 
     own: Point
     plain: Point | None
     rival: Point | None
+    work: Point | None
 
     @property
     def over_plain(self) -> Ratio | None:
@@ -39,6 +43,14 @@ class Speedup:
         found = self.own.remarks.roofline
         return found.gemm_fraction if found else None
 
+    @property
+    def over_floor(self) -> float | None:
+        """Its time over what the multiply-adds of `work` would take at the GEMM rate."""
+        found, work = self.own.remarks.roofline, self.work and self.work.estimate
+        if not found or not work or not work.centre or not self.own.estimate:
+            return None
+        return self.own.estimate.centre * found.gemm / (2 * work.centre)
+
 
 def speedups(group: Group, mode: Mode) -> list[Speedup]:
     """Every backend but the eager ones at every length, by length and then by mechanism."""
@@ -47,10 +59,20 @@ def speedups(group: Group, mode: Mode) -> list[Speedup]:
         for point in group.points
         if point.quantity == "latency" and point.mode == mode and point.estimate
     }
+    work = {
+        (point.series, point.seq_len): point
+        for point in group.points
+        if point.quantity == WORK and point.mode == mode
+    }
     others = [key for key in found if key[0].backend != PLAIN]
     others.sort(key=lambda key: (key[1], order(key[0])))
     return [
-        Speedup(found[key], found.get((replace(key[0], backend=PLAIN), key[1])), _best(found, key))
+        Speedup(
+            own=found[key],
+            plain=found.get((replace(key[0], backend=PLAIN), key[1])),
+            rival=_best(found, key),
+            work=work.get(key),
+        )
         for key in others
     ]
 

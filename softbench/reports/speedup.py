@@ -3,8 +3,9 @@
 A figure and tables in Markdown, LaTeX and CSV, for each mode and setting. A factor is the eager
 latency over the backend's, above 1 where the backend is faster, with Welch's interval on the log
 medians of the processes. The best softmax is, length by length, the softmax backend with the least
-latency; its name stands beside the factor. The last column is the share of the machine's measured
-rate of matrix products that the backend reached with the FLOPs it ran, recomputation included.
+latency; its name stands beside the factor. Then the share of the machine's measured rate of matrix
+products that the backend reached with the FLOPs it ran, recomputation included; and the time over
+the arithmetic floor: what the multiply-adds that the mechanism cannot do without take at that rate.
 """
 
 from __future__ import annotations
@@ -23,11 +24,21 @@ from softbench.reports._speedups import Speedup
 from softbench.reports._units import number, percent
 from softbench.statistics.comparison import Ratio
 
-HEADING = ("N", "Backend", "Latency (ms)", "Times eager", "Times the best softmax", "Of GEMM rate")
+HEADING = (
+    "N",
+    "Backend",
+    "Latency (ms)",
+    "Times eager",
+    "Times the best softmax",
+    "Of GEMM rate",
+    "Over the floor",
+)
 METHOD = (
     "Times: latency of the other over the backend's own, above 1 where the backend is faster; 95 % "
     "Welch intervals on the log medians of the processes. Of GEMM rate: FLOPs that ran, over the "
-    "time, over the measured rate of matrix products."
+    "time, over the measured rate of matrix products. Over the floor: the time over what the "
+    "multiply-adds of the mechanism would take at that rate, without norms by products, the "
+    "iteration of the inverse, and recomputation."
 )
 FIGURE = (
     "Times: latency of the other over the backend's own, above 1 where the backend is faster. "
@@ -91,7 +102,7 @@ def _section(group: Group, mode: Mode, every: Sequence[Speedup], folder: Path) -
     )
     notes = [_notes.setting(group, facts), METHOD, _notes.measured(_speedups.used(every), facts)]
     title = _tables.title(f"Speed of each backend, {MODE[mode]}", group)
-    return _tables.Section(title, Grid(HEADING, rows, "rlrrrr"), notes, f"speedup_{mode}")
+    return _tables.Section(title, Grid(HEADING, rows, "rlrrrrr"), notes, f"speedup_{mode}")
 
 
 def _cells(one: Speedup, names: Mapping[Series, str]) -> list[str]:
@@ -100,7 +111,8 @@ def _cells(one: Speedup, names: Mapping[Series, str]) -> list[str]:
         rival = f"{rival} ({names[one.rival.series]})"
     share = one.gemm_fraction
     reached = percent(share) if share is not None else ABSENT
-    return [value(one.own), _times(one.over_plain), rival, reached]
+    floor = f"{number(one.over_floor, 2)}×" if one.over_floor is not None else ABSENT
+    return [value(one.own), _times(one.over_plain), rival, reached, floor]
 
 
 def _times(found: Ratio | None) -> str:
@@ -124,10 +136,11 @@ def _rows(group: Group, every: Sequence[Speedup]) -> list[dict[str, object]]:
             "best_softmax": names[one.rival.series] if one.rival else None,
             **_ends("over_best_softmax", one.over_rival),
             "gemm_fraction": one.gemm_fraction,
+            "over_floor": one.over_floor,
             **group.fixed,
             "record_ids": " ".join(
                 id_
-                for point in (one.own, one.plain, one.rival)
+                for point in (one.own, one.plain, one.rival, one.work)
                 if point
                 for id_ in point.record_ids
             ),

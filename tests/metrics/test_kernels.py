@@ -17,6 +17,7 @@ from metric_cases import Calls, drain, make, standing_in
 from torch import Tensor
 from torch._C._autograd import DeviceType
 
+from softbench.kernels import low_rank
 from softbench.metrics import latency
 from softbench.metrics._finite import NonFiniteError
 from softbench.metrics._kernels import (
@@ -48,9 +49,20 @@ def test_the_operators_that_compute_are_named(fields: Any, kernels: list[str]) -
 
 
 def test_the_record_names_them() -> None:
+    assert latency_detail()["kernels"] == [FLASH]
+
+
+def latency_detail() -> dict[str, Any]:
+    """Of a short measurement of fused softmax."""
     protocol = Protocol(warmup_seconds=0.01, sample_seconds=0.01, min_stretches=3)
     workload = build(make("softmax", backend="sdpa", seq_len=16))
-    assert drain(latency.measure(workload, protocol))[1]["latency"].detail["kernels"] == [FLASH]
+    return drain(latency.measure(workload, protocol))[1]["latency"].detail
+
+
+def test_the_record_says_which_instructions_ran() -> None:
+    detail = latency_detail()
+    assert detail["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    assert detail["kernel_build"] == low_rank.build()
 
 
 @pytest.mark.parametrize(

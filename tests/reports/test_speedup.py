@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from synthetic_records import case, reached, record, timed
+from synthetic_records import case, counted, reached, record, timed
 
 from softbench import plugins
 from softbench.case import Record
@@ -21,7 +21,8 @@ def records(softmax: float = 6e-3) -> list[Record]:
     seconds |= {("softmax", "eager"): 9e-3, ("softmax", "sdpa"): softmax}
     for (attention, backend), each in seconds.items():
         told = reached(2.5e7, each, 1e4)
-        made += timed(case(attention, 784, backend=backend), each, spread=STEADY, **told)
+        one = case(attention, 784, backend=backend)
+        made += timed(one, each, spread=STEADY, **told) + counted(one, "macs", 20_000_000)
     return made
 
 
@@ -42,7 +43,19 @@ def test_factors_are_the_others_time_over_its_own(tmp_path: Path) -> None:
     assert "4.00× [" in markdown
     assert "(softmax (sdpa))" in markdown
     assert "| 25 % |" in markdown
-    assert len(row["record_ids"].split()) == 9
+    assert len(row["record_ids"].split()) == 10
+
+
+def test_the_floor_is_two_flops_a_multiply_add_at_the_gemm_rate(tmp_path: Path) -> None:
+    """Mutants seen red: one FLOP a multiply-add, the floor over the time, the eager one's work."""
+    markdown, rows = rendered(records(), tmp_path)
+    assert float(rows["SOFT (fused)"]["over_floor"]) == pytest.approx(1e-3 / (4e7 / 1e11))
+    assert "2.50×" in markdown
+
+
+def test_without_a_count_there_is_no_floor(tmp_path: Path) -> None:
+    _, rows = rendered([r for r in records() if r.metric != "macs"], tmp_path)
+    assert rows["SOFT (fused)"]["over_floor"] == ""
 
 
 def test_the_best_softmax_is_the_faster_one(tmp_path: Path) -> None:
