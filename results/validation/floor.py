@@ -5,11 +5,11 @@ multiply-adds of distances and products (no norms, no iteration of the inverse, 
 at the rate of a large matrix product. One thread, float32, B = 1, H = 8, D = 64, M = 49; in every
 round each part is timed once, in an order drawn anew, the large product among them.
 
-products: the low-rank kernel, writing to memory that is mapped already; in a backward pass they
-recompute the kernel, an eighteenth of three times six. pages: what it takes longer where its
-outputs are new memory, which the system has to clear and map. inverse: the landmarks' kernel and
-its iteration. landmarks: pooling, the first reading of the queries. rest: what the whole call takes
-beyond these, below zero where they overlap in it.
+products: the low-rank kernel, writing to memory that is mapped already; a backward pass recomputes
+distances, a ninth of the floor more. pages: what it takes longer where its outputs are given by
+the system, which has to clear and map what is new; below zero where they are still in a cache from
+the call before. inverse: the landmarks' kernel and its iteration. landmarks: pooling, the first
+reading of the queries. rest: what the whole call takes beyond these, below zero where they overlap.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import cycle
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from unittest import mock
@@ -30,7 +28,7 @@ from torch import Tensor
 
 from softbench.attention import _fused, soft
 from softbench.case import Case, Mode, Shape
-from softbench.kernels import landmark_inverse, low_rank, pooling
+from softbench.kernels import _layout, low_rank, pooling
 from softbench.metrics._roofline import gemm
 from softbench.metrics.flops import closed_form, multiply_adds
 
@@ -39,71 +37,78 @@ LENGTHS = (784, 3136, 16384, 65536)
 LIMIT, FROM = 1.5, 3136  # products over the floor, from that length on
 GEMM_SIZE = 1024
 PARTS = ("products", "pages", "inverse", "landmarks", "rest", "whole")
+OURS = torch.ops.softbench
 Calls = dict[str, Callable[[], object]]
 
 
-@contextmanager
-def mapped(tensors: list[Tensor]) -> Iterator[None]:
-    """Inside, outputs of the low-rank kernel as long as the tokens are `tensors`, in turn."""
-    turns = cycle(tensors)
-    with mock.patch.object(low_rank, "made_like", lambda _: next(turns)):
-        yield
+class Parts:
+    """The parts of one length, each a call; `backward`: with their gradients."""
 
+    def __init__(self, seq_len: int, *, backward: bool) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.backward = backward
+        self.q, self.v, self.cotangent = (
+            torch.randn(1, 8, seq_len, 64, generator=generator) for _ in range(3)
+        )
+        self.params, self.grid = soft.Params(num_landmarks=49), Shape(seq_len=seq_len).grid
+        self.windows = _fused.windows(seq_len, 49, self.grid)
+        self.landmarks = pooling.with_queries(self.q, *self.windows)[1]
+        self.steps = (self.params.num_newton_iters, self.params.ridge)
+        self.x = OURS.landmark_inverse.default(self.landmarks, *self.steps)
+        self.dl, self.dx = torch.ones_like(self.landmarks), torch.ones_like(self.x)
+        self.dq = torch.zeros_like(self.q)
+        self.free: list[Tensor] = []
+        self.mapped = [torch.zeros_like(self.q) for _ in range(3)]
 
-def inputs(seq_len: int) -> list[Tensor]:
-    """q, v and the cotangent, white noise."""
-    generator = torch.Generator().manual_seed(0)
-    return [torch.randn(1, 8, seq_len, 64, generator=generator) for _ in range(3)]
-
-
-def calls(seq_len: int, mode: Mode) -> Calls:
-    """Every part by name; "on new pages" is the kernel again, its outputs new memory."""
-    backward = mode == "forward_backward"
-    ours = torch.ops.softbench
-    params, grid = soft.Params(num_landmarks=49), Shape(seq_len=seq_len).grid
-    q, v, cotangent = inputs(seq_len)
-    windows = _fused.windows(seq_len, 49, grid)
-    _, landmarks = pooling.with_queries(q, *windows)
-    given = (landmarks, params.num_newton_iters, params.ridge)
-    x = ours.landmark_inverse.default(*given)
-    d_landmarks, dx, dq = torch.ones_like(landmarks), torch.ones_like(x), torch.zeros_like(q)
-    places = [torch.zeros_like(q) for _ in range(3)]
-
-    def products() -> None:
-        out, sums, weights = ours.low_rank.default(q, landmarks, x, v)
-        if backward:
-            ours.low_rank_backward.default(cotangent, q, landmarks, x, v, sums, weights)
+    def on_new_pages(self) -> None:
+        """The low-rank kernel."""
+        given = (self.q, self.landmarks, self.x, self.v)
+        out, sums, weights = OURS.low_rank.default(*given)
+        if self.backward:
+            OURS.low_rank_backward.default(self.cotangent, *given, sums, weights)
         del out
 
-    def products_mapped() -> None:
-        with mapped(places):
-            products()
+    def products(self) -> None:
+        """The same, outputs as long as the tokens put where memory is mapped already."""
+        self.free = list(self.mapped)
+        self.on_new_pages()
+        self.free = []
 
-    def inverse() -> None:
-        ours.landmark_inverse.default(*given)
-        if backward:
-            ours.landmark_inverse_backward.default(dx, landmarks, x)
+    def made_like(self, x: Tensor) -> Tensor:
+        """What the kernel's operators take their outputs from: mapped memory while there is any."""
+        return self.free.pop() if self.free else _layout.made_like(x)
 
-    def pooled() -> None:
-        pooling.with_queries(q, *windows)
-        if backward:
-            ours.add_pooled_gradient.default(dq, d_landmarks, *windows)
+    def inverse(self) -> None:
+        """The landmarks' kernel and X."""
+        OURS.landmark_inverse.default(self.landmarks, *self.steps)
+        if self.backward:
+            OURS.landmark_inverse_backward.default(self.dx, self.landmarks, self.x)
 
-    def whole() -> None:
-        leaves = (q.detach().requires_grad_(backward), v.detach().requires_grad_(backward))
-        with torch.set_grad_enabled(backward):
-            out = soft.BACKENDS["fused"](leaves[0], None, leaves[1], params=params, weights={}, grid=grid)
-        if backward:
-            torch.autograd.grad(out, leaves, cotangent)
+    def pooled(self) -> None:
+        """The landmarks."""
+        pooling.with_queries(self.q, *self.windows)
+        if self.backward:
+            OURS.add_pooled_gradient.default(self.dq, self.dl, *self.windows)
 
-    return {
-        "gemm": gemm(GEMM_SIZE, "cpu", "float32"),
-        "products": products_mapped,
-        "on new pages": products,
-        "inverse": inverse,
-        "landmarks": pooled,
-        "whole": whole,
-    }
+    def whole(self) -> None:
+        """SOFT by its backend fused."""
+        q, v = (x.detach().requires_grad_(self.backward) for x in (self.q, self.v))
+        given = {"params": self.params, "weights": {}, "grid": self.grid}
+        with torch.set_grad_enabled(self.backward):
+            out = soft.BACKENDS["fused"](q, None, v, **given)
+        if self.backward:
+            torch.autograd.grad(out, (q, v), self.cotangent)
+
+    def calls(self) -> Calls:
+        """Every part by name, and the large product."""
+        return {
+            "gemm": gemm(GEMM_SIZE, "cpu", "float32"),
+            "products": self.products,
+            "on new pages": self.on_new_pages,
+            "inverse": self.inverse,
+            "landmarks": self.pooled,
+            "whole": self.whole,
+        }
 
 
 def floor_flops(seq_len: int, mode: Mode) -> int:
@@ -140,11 +145,13 @@ def over_floor(taken: dict[str, float], flops: int) -> tuple[float, dict[str, fl
 
 def row(seq_len: int, mode: Mode, rounds: int) -> tuple[float, str]:
     """The products over their floor, and the row of the table."""
-    taken = seconds(calls(seq_len, mode), rounds)
-    floor, parts = over_floor(taken, floor_flops(seq_len, mode))
-    cells = [f"{seq_len:,}", mode, f"{floor * 1e3:.3g}", *(f"{parts[name]:.2f}" for name in PARTS)]
+    parts = Parts(seq_len, backward=mode == "forward_backward")
+    with mock.patch.object(low_rank, "made_like", parts.made_like):
+        taken = seconds(parts.calls(), rounds)
+    floor, over = over_floor(taken, floor_flops(seq_len, mode))
+    cells = [f"{seq_len:,}", mode, f"{floor * 1e3:.3g}", *(f"{over[name]:.2f}" for name in PARTS)]
     print(*cells, file=sys.stderr)
-    return parts["products"], f"| {' | '.join(cells)} |"
+    return over["products"], f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -160,9 +167,9 @@ def main() -> None:
     ]
     over = max(products for seq_len, products, _ in told if seq_len >= FROM)
     said = (
-        f"{time.monotonic() - began:.0f} s; load {load:.2f} before, {os.getloadavg()[0]:.2f} after; "
-        f"kernels built for {low_rank.build()}.\nFrom {FROM:,} tokens on the products take at most "
-        f"{over:.2f} of the floor (limit {LIMIT})."
+        f"{time.monotonic() - began:.0f} s; load {load:.2f} before, {os.getloadavg()[0]:.2f} "
+        f"after; kernels built for {low_rank.build()}.\nFrom {FROM:,} tokens on the products "
+        f"take at most {over:.2f} of the floor (limit {LIMIT})."
     )
     lines = [
         "# What bounds fused SOFT",
