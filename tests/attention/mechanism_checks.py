@@ -1,4 +1,4 @@
-"""What the tests of several mechanisms need: drawn tokens, leaves of a dtype, a relative error."""
+"""What the tests of several mechanisms need: tokens, their layouts, leaves, relative errors."""
 
 from __future__ import annotations
 
@@ -42,3 +42,25 @@ def attend(mechanism: ModuleType, q: Tensor, k: Tensor | None, v: Tensor, **opti
     }
     out: Tensor = mechanism.attend(q, k, v, params=params, weights=weights, grid=shape.grid)
     return out
+
+
+def laid_out(x: Tensor, layout: str) -> Tensor:
+    """The same numbers in another order in memory; "expanded" repeats those of the first head."""
+    if layout == "layer":
+        return x.transpose(1, 2).contiguous().transpose(1, 2)
+    if layout == "last":
+        return x.mT.contiguous().mT
+    if layout == "expanded":
+        return x[:1, :1].expand(x.shape)
+    return x.repeat_interleave(2, 2)[:, :, ::2] if layout == "every other" else x
+
+
+def farthest(pair: tuple[list[Tensor], list[Tensor]], *, num_inputs: int) -> float:
+    """The largest relative error of an output and its gradients, none of them next to nothing.
+
+    Of every input there has to be a gradient; weights may have more.
+    """
+    found, wanted = pair
+    assert len(found) == len(wanted) > num_inputs
+    assert all(one.norm() > 1e-6 for one in wanted)
+    return max(map(relative, found, wanted))

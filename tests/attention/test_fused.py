@@ -1,20 +1,18 @@
-"""Backend `fused` of SOFT and SOFT++, held to the eager one: values, gradients, memory, refusals.
+"""Backend `fused` of SOFT and SOFT++, held to the eager one: values and gradients.
 
 Queries are small, so that kernels lie near one and the attention's own term does not vanish.
 
-Mutants seen red: columns filled up and not put in rows, landmarks' strides left out, sizes of q
-and v not compared, the last Newton step mirrored.
+Mutant seen red: the last Newton step mirrored.
 """
 
 from __future__ import annotations
 
-import sys
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from mechanism_checks import relative, seeded, tokens
+from mechanism_checks import farthest, relative, seeded, tokens
 from torch import Tensor
 
 from softbench.attention import soft, soft_norm
@@ -58,13 +56,6 @@ def both(
     return told[0], told[1]
 
 
-def farthest(pair: tuple[list[Tensor], list[Tensor]]) -> float:
-    found, wanted = pair
-    assert len(found) == len(wanted) > 2
-    assert all(one.norm() > 1e-6 for one in wanted)
-    return max(map(relative, found, wanted))
-
-
 @BOTH
 @pytest.mark.parametrize(
     ("sizes", "options"),
@@ -86,14 +77,14 @@ def farthest(pair: tuple[list[Tensor], list[Tensor]]) -> float:
 def test_it_equals_eager_in_values_and_gradients(
     mechanism: ModuleType, sizes: tuple[int, ...], options: dict[str, Any]
 ) -> None:
-    assert farthest(both(mechanism, sizes, **options)) < 1e-10
+    assert farthest(both(mechanism, sizes, **options), num_inputs=2) < 1e-10
 
 
 @pytest.mark.parametrize(
     "options", [{"inverse": "cholesky"}, {"gradient": "unrolled"}, {"inverse": "svd", "ridge": 0.1}]
 )
 def test_every_solver_is_to_be_had(options: dict[str, Any]) -> None:
-    assert farthest(both(soft, (1, 2, 196, 16), **options)) < 1e-10
+    assert farthest(both(soft, (1, 2, 196, 16), **options), num_inputs=2) < 1e-10
 
 
 @BOTH
@@ -109,84 +100,6 @@ def test_narrow_dtypes_are_near_eager_in_float64(
     found, wanted = both(mechanism, (1, 2, 196, 64), dtype, **options)
     assert {one.dtype for one in found} == {dtype}
     assert relative(found[0], wanted[0]) < bound
-
-
-@BOTH
-@pytest.mark.parametrize("layout", ["layer", "last", "expanded", "every other"])
-def test_any_strides_will_do(mechanism: ModuleType, layout: str) -> None:
-    options: dict[str, Any] = {"params": mechanism.Params(), "weights": {}, "grid": (14, 14)}
-    q, v, cotangent = (
-        laid_out(tokens(2, 3, 196, 16, seed=seed, scale=0.5), layout) for seed in range(3)
-    )
-    told = []
-    for backend in ("fused", "eager"):
-        given = (q.detach().requires_grad_(), v.detach().requires_grad_())
-        out = mechanism.BACKENDS[backend](given[0], None, given[1], **options)
-        told.append([out, *torch.autograd.grad(out, given, cotangent)])
-    assert max(map(relative, *told)) < 1e-10
-
-
-@BOTH
-def test_a_graph_may_be_walked_twice(mechanism: ModuleType) -> None:
-    q = tokens(1, 2, 49, 16).requires_grad_()
-    out = mechanism.BACKENDS["fused"](
-        q, None, q * 1, params=mechanism.Params(num_landmarks=9), weights={}, grid=(7, 7)
-    )
-    once, again = (
-        torch.autograd.grad(out.sum(), q, retain_graph=True)[0].clone() for _ in range(2)
-    )
-    assert torch.equal(once, again)
-
-
-def laid_out(x: Tensor, layout: str) -> Tensor:
-    if layout == "layer":
-        return x.transpose(1, 2).contiguous().transpose(1, 2)
-    if layout == "last":
-        return x.mT.contiguous().mT
-    if layout == "expanded":
-        return x[:1, :1].expand(x.shape)
-    return x.repeat_interleave(2, 2)[:, :, ::2]
-
-
-@BOTH
-@pytest.mark.parametrize("sizes", [(0, 2, 49, 16), (2, 0, 49, 16)])
-def test_an_empty_batch_has_an_empty_answer(mechanism: ModuleType, sizes: tuple[int, ...]) -> None:
-    q = torch.zeros(sizes, requires_grad=True)
-    v = torch.zeros(sizes, requires_grad=True)
-    params = mechanism.Params(num_landmarks=4)
-    out = mechanism.BACKENDS["fused"](q, None, v, params=params, weights={}, grid=(7, 7))
-    out.sum().backward()
-    assert out.shape == sizes
-    assert q.grad is not None
-    assert q.grad.shape == sizes
-
-
-def test_gradients_are_those_of_differences_where_the_inverse_is_one() -> None:
-    params = soft.Params(num_landmarks=4, inverse="cholesky", ridge=0.5)
-    q, v = (tokens(1, 2, 12, 5, seed=seed, scale=0.5).requires_grad_() for seed in range(2))
-
-    def call(q: Tensor, v: Tensor) -> Tensor:
-        return soft.BACKENDS["fused"](q, None, v, params=params, weights={}, grid=(3, 4))
-
-    assert torch.autograd.gradcheck(call, (q, v))
-
-
-@BOTH
-def test_nan_stays_nan(mechanism: ModuleType) -> None:
-    q, v = (tokens(1, 1, 196, 16, seed=seed) for seed in range(2))
-    q[0, 0, 5, 3] = torch.nan
-    params = mechanism.Params()
-    out = mechanism.BACKENDS["fused"](q, None, v, params=params, weights={}, grid=(14, 14))
-    assert out.isnan().any()
-
-
-@BOTH
-def test_a_second_derivative_is_refused(mechanism: ModuleType) -> None:
-    q = tokens(1, 1, 49, 8).requires_grad_()
-    params = mechanism.Params(num_landmarks=9)
-    out = mechanism.BACKENDS["fused"](q, None, q * 1, params=params, weights={}, grid=(7, 7))
-    with pytest.raises(RuntimeError, match="no second"):
-        torch.autograd.grad(out.sum(), q, create_graph=True)
 
 
 @BOTH
@@ -224,36 +137,3 @@ def test_float32_is_as_near_float64_as_the_eager_one(
     for i, bound in enumerate((bounds[0], bounds[1], bounds[1])):
         plain = relative(told["eager", torch.float32][i], exact[i])
         assert relative(told["fused", torch.float32][i], exact[i]) < max(bound, 3 * plain)
-
-
-@BOTH
-def test_landmarks_may_lie_as_a_layer_lays_queries(mechanism: ModuleType) -> None:
-    params = mechanism.Params(landmarks="first", num_landmarks=7)
-    q, v = (laid_out(tokens(2, 3, 196, 16, seed=s, scale=0.5), "layer") for s in range(2))
-    options: dict[str, Any] = {"params": params, "weights": {}, "grid": (14, 14)}
-    told = []
-    for name in ("fused", "eager"):
-        given = (q.detach().requires_grad_(), v.detach().requires_grad_())
-        out = mechanism.BACKENDS[name](given[0], None, given[1], **options)
-        told.append([out, *torch.autograd.grad(out.square().sum(), given)])
-    assert max(map(relative, *told)) < 1e-10
-
-
-@BOTH
-def test_channels_last_are_filled_up_in_rows(mechanism: ModuleType) -> None:
-    q, v = (tokens(2, 196, 20, 3, seed=s, scale=0.5).permute(0, 3, 1, 2) for s in range(2))
-    options: dict[str, Any] = {"params": mechanism.Params(), "weights": {}, "grid": (14, 14)}
-    found = mechanism.BACKENDS["fused"](q, None, v, **options)
-    assert relative(found, mechanism.attend(q, None, v, **options)) < 1e-10
-
-
-@BOTH
-@pytest.mark.parametrize("sizes", [(1, 2, 49, 4), (1, 2, 16, 16), (2, 2, 49, 16)])
-def test_values_unlike_the_queries_are_refused(
-    mechanism: ModuleType, sizes: tuple[int, ...]
-) -> None:
-    sys.setprofile(None)  # the check of shape suffixes would find it too
-    options: dict[str, Any] = {"params": mechanism.Params(), "weights": {}, "grid": (7, 7)}
-    q = tokens(1, 2, 49, 16)
-    with pytest.raises(ValueError, match=r"q and v of one shape.*take eager"):
-        mechanism.BACKENDS["fused"](q, None, tokens(*sizes), **options)
