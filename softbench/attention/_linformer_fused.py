@@ -51,7 +51,7 @@ def attend(
     with full_precision(q_BHND.device):
         keys_BHLD = _compressed(for_keys, k_BHND)
         values_BHLD = _compressed(for_values, v_BHND)
-        out_BHND = _sdpa.fused_head_by_head(_sdpa.prepared(q_BHND), keys_BHLD, values_BHLD)
+        out_BHND = _sdpa.flash(_sdpa.prepared(q_BHND), keys_BHLD, values_BHLD)
     return out_BHND.to(v_BHND.dtype)
 
 

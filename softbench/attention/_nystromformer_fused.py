@@ -70,8 +70,8 @@ def _low_rank(
     k_BHND, k_means_BHMD = _with_means(k_BHND, params.num_landmarks)
     scale = q_BHND.shape[-1] ** -0.25
     z_BHMM = invert(q_means_BHMD * scale, k_means_BHMD * scale, params)
-    gathered_BHMD = z_BHMM @ _sdpa.fused_head_by_head(q_means_BHMD, k_BHND, v_BHND)
-    return _sdpa.fused_head_by_head(q_BHND, k_means_BHMD, gathered_BHMD)
+    gathered_BHMD = z_BHMM @ _sdpa.flash(q_means_BHMD, k_BHND, v_BHND)
+    return _sdpa.flash(q_BHND, k_means_BHMD, gathered_BHMD)
 
 
 def _with_means(x_BHND: Tensor, num_landmarks: int) -> tuple[Tensor, Tensor]:

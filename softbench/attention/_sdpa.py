@@ -4,7 +4,9 @@ On the meta device nothing is chosen and PyTorch takes the call apart into its N
 operators are named there, so that counts and memory predictions see what devices run.
 
 Holding PyTorch to a kernel changes settings around each call: some 30 µs of the host's time, which
-the kernel of its own choice does not pay. They show where a call is as short as that.
+the kernel of its own choice does not pay. They show where a call is as short as that. Mechanisms
+that are made of flash attention call it by its name: they pay nothing, and have it whatever a
+program around them holds PyTorch to.
 """
 
 from __future__ import annotations
@@ -34,25 +36,27 @@ def prepared(x_BHND: Tensor) -> Tensor:
     return x_BHND if x_BHND.stride(-1) == 1 else x_BHND.contiguous()
 
 
-def fused(q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> Tensor:
-    """[B, H, N, D] by the kernel that PyTorch chooses, from S keys; on meta by flash attention."""
+def fused(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> Tensor:
+    """[B, H, N, D] by the kernel that PyTorch chooses; on meta by flash attention."""
     if q_BHND.device.type == "meta":
-        return _on_meta("flash", q_BHND, k_BHSD, v_BHSD)
+        return _on_meta("flash", q_BHND, k_BHND, v_BHND)
     if q_BHND.numel() == 0:  # the CPU's kernel divides by the number of heads, and ends the process
-        return (q_BHND @ k_BHSD.mT) @ v_BHSD
-    return functional.scaled_dot_product_attention(q_BHND, k_BHSD, v_BHSD)
+        return (q_BHND @ k_BHND.mT) @ v_BHND
+    return functional.scaled_dot_product_attention(q_BHND, k_BHND, v_BHND)
 
 
-def fused_head_by_head(q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> Tensor:
-    """The same as `fused`, each head an image of its own where heads lie one after another.
+def flash(q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> Tensor:
+    """[B, H, N, D] by flash attention from S keys, all `prepared`, on the CPU or meta.
 
-    The CPU's kernel would have gradients in the order [B, N, H, D]: copied to that on their way in,
-    and back from it on their way out.
+    Each head is an image of its own where heads lie one after another: the CPU's kernel would have
+    gradients in the order [B, N, H, D], copied to that on their way in, and back on their way out.
     """
     heads = (q_BHND, k_BHSD, v_BHSD)
+    if q_BHND.device.type != "meta" and q_BHND.numel() == 0:  # as in `fused`
+        return (q_BHND @ k_BHSD.mT) @ v_BHSD
     if not all(one.is_contiguous() for one in heads):
-        return fused(*heads)
-    out_G1ND = fused(*(one.reshape(-1, 1, *one.shape[2:]) for one in heads))
+        return _flash(*heads)
+    out_G1ND = _flash(*(one.reshape(-1, 1, *one.shape[2:]) for one in heads))
     return out_G1ND.reshape(q_BHND.shape)
 
 
@@ -82,12 +86,19 @@ def kernel_ran(
     return str(SDPBackend(choice).name).lower()
 
 
-def _on_meta(kernel: Kernel, q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> Tensor:
-    aten, heads = torch.ops.aten, (q_BHND, k_BHSD, v_BHSD)
+def _flash(q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> Tensor:
+    # Who predicts for CUDA puts that device's operator in its place, which returns more.
+    results = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q_BHND, k_BHSD, v_BHSD)
+    out_BHND: Tensor = results[0]
+    return out_BHND
+
+
+def _on_meta(kernel: Kernel, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> Tensor:
+    aten, heads = torch.ops.aten, (q_BHND, k_BHND, v_BHND)
+    if kernel == "flash":
+        return _flash(*heads)
     if kernel == "math":
         results = aten._scaled_dot_product_attention_math(*heads)
-    elif kernel == "flash":
-        results = aten._scaled_dot_product_flash_attention_for_cpu(*heads)
     else:
         for_gradient = torch.is_grad_enabled() and q_BHND.requires_grad
         results = aten._scaled_dot_product_efficient_attention(*heads, None, for_gradient)

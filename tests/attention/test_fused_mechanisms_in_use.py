@@ -3,11 +3,13 @@
 In layers, under autocast, exported, by `auto`, and which of PyTorch's kernels they call.
 
 Mutants seen red: another length let through, strides that PyTorch's kernel refuses, auto that takes
-eager and says fused, auto that says fused on CUDA, fused on CUDA not refused.
+eager and says fused, auto that says fused on CUDA, fused on CUDA not refused, PyTorch's choice of a
+kernel in place of flash.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 import torch
 from fused_checks import EVERY, LAYOUTS, NAMES, call
 from mechanism_checks import laid_out, relative, seeded, tokens
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from softbench.attention import linformer, nystromformer
 from softbench.case import Shape, Unsupported
@@ -102,11 +105,14 @@ def test_a_call_takes_what_its_backend_says(mechanism: ModuleType, recorded_oper
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("mechanism", [linformer, nystromformer])
+@pytest.mark.parametrize("held_to", [None, SDPBackend.MATH])
 def test_pytorch_never_takes_its_plain_form(
-    recorded_operators: Any, mechanism: ModuleType, layout: str
+    recorded_operators: Any, mechanism: ModuleType, layout: str, held_to: SDPBackend | None
 ) -> None:
+    """Not even in a program that holds PyTorch to it: records say `fused` all the same."""
     heads = [laid_out(tokens(2, 3, 49, 8, seed=seed), layout) for seed in range(3)]
-    with recorded_operators() as operators:
+    holding = nullcontext() if held_to is None else sdpa_kernel(held_to)
+    with recorded_operators() as operators, holding:
         call(mechanism, "fused", *heads)
     names = [name for name, _ in operators if "attention" in name or "softmax" in name]
     plain = ["_softmax"] if mechanism is nystromformer else []  # between landmarks

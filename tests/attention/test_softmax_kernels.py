@@ -2,7 +2,7 @@
 
 Broken on purpose, each of these turned a test here red: the kernel of PyTorch's choice in place of
 the one that was asked for, flash on meta for every name, a missing kernel not refused at building,
-its name left out of the record.
+its name left out of the record, PyTorch's usual choice told for the one that settings leave.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from mechanism_checks import relative, tokens
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from softbench.attention import softmax
 from softbench.case import Case, Measurement, Unsupported
@@ -74,6 +75,19 @@ def test_on_meta_the_operator_of_that_name(
 @pytest.mark.parametrize("mode", ["forward", "forward_backward"])
 def test_what_ran(backend: str, mode: Any) -> None:
     assert backend_ran(one(backend, mode=mode)) == RAN[backend]
+
+
+@pytest.mark.parametrize(("backend", "ran"), [("sdpa", "math"), ("flash", "flash_attention")])
+def test_what_ran_where_a_program_holds_pytorch_to_its_plain_form(
+    recorded_operators: Any, backend: str, ran: str
+) -> None:
+    """PyTorch's choice is then none, and the record says so; a kernel asked for by name stays."""
+    with sdpa_kernel(SDPBackend.MATH):
+        workload = build(one(backend))
+        with recorded_operators() as operators:
+            workload.step()
+        assert backend_ran(workload.case) == ran
+    assert any("flash" in name for name, _ in operators) == (ran == "flash_attention")
 
 
 def test_a_kernel_of_another_device_is_unsupported_before_anything_is_built() -> None:
