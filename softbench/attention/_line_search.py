@@ -19,6 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from softbench.attention._newton_steps import Steps, plain
 from softbench.inverse._precision import full_precision
 
 Scope = Literal["matrix", "batch"]
@@ -26,16 +27,15 @@ MOST_HALVINGS = 10
 LARGEST_RESIDUAL = 1.01
 
 
-def invert_by_line_search(a_BHMM: Tensor, *, num_iters: int, scope: Scope) -> Tensor:
+def invert_by_line_search(
+    a_BHMM: Tensor, *, num_iters: int, scope: Scope, steps: Steps = plain
+) -> Tensor:
     """`num_iters` Newton steps towards the inverse of `a_BHMM`, without an early stop.
 
     Takes symmetric matrices without negative entries, in float32 or wider.
     """
     with full_precision(a_BHMM.device):
-        x_BHMM = step_size(a_BHMM, scope) * a_BHMM
-        for _ in range(num_iters):
-            x_BHMM = 2 * x_BHMM - x_BHMM @ a_BHMM @ x_BHMM
-        return x_BHMM
+        return steps(a_BHMM, step_size(a_BHMM, scope) * a_BHMM, num_iters)
 
 
 def flops(m: int, num_iters: int, *, passes: int) -> int:

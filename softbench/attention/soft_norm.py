@@ -5,7 +5,8 @@ row sums `s_i = (Σ_j A_ij)^(-½)`: the output is `(P diag(s) X diag(s)) (Pᵀ v
 from a searched step size, without a ridge. It has no dense limit of its own: with every token
 a landmark it is `S D^(-½) S⁻¹ D^(-½) S v`, so no `exact`.
 
-Backends as in soft: `eager` has norms by products with ones, as in the authors' code.
+Backends as in soft: `eager` has norms by products with ones, as in the authors' code, and a
+gradient that may be subnormal, see `_newton_steps.py`.
 
 Differences from the paper and the authors' code:
 - `scope: matrix` is the default: step size and line search of every matrix by itself. The authors'
@@ -30,6 +31,7 @@ from softbench.attention import (
     _landmark_rules,
     _landmarks,
     _line_search,
+    _newton_steps,
 )
 from softbench.attention._fields import ConvKernelSize, Landmarks, NumIters, NumLandmarks
 from softbench.attention._gaussian import gaussian_kernel, gaussian_kernel_by_ones
@@ -88,7 +90,7 @@ def inverse(landmarks_BHMD: Tensor, params: Params) -> Tensor:
     """[B, H, M, M]: diag(s) X diag(s) for the kernel of the landmarks, norms by sums."""
     with full_precision(landmarks_BHMD.device):
         a_BHMM = gaussian_kernel(landmarks_BHMD, landmarks_BHMD)
-        return _normalised(a_BHMM, _searched(a_BHMM, params))
+        return _normalised(a_BHMM, _searched(a_BHMM, params, _newton_steps.lean))
 
 
 BACKENDS = _fused.backends(attend, inverse)
@@ -166,9 +168,11 @@ def _inverted(landmarks_BHMD: Tensor, params: Params) -> tuple[Tensor, Tensor]:
     return a_BHMM, _searched(a_BHMM, params)
 
 
-def _searched(a_BHMM: Tensor, params: Params) -> Tensor:
+def _searched(
+    a_BHMM: Tensor, params: Params, steps: _newton_steps.Steps = _newton_steps.plain
+) -> Tensor:
     return _line_search.invert_by_line_search(
-        a_BHMM, num_iters=params.num_newton_iters, scope=params.scope
+        a_BHMM, num_iters=params.num_newton_iters, scope=params.scope, steps=steps
     )
 
 
