@@ -13,6 +13,9 @@ X86 = {"avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"], "avx2": ["-m
 SETS = (X86 if platform.machine() in ("x86_64", "AMD64") else {}) | {"plain": []}
 # What vectors need to be as quick as scalars are allowed to be; NaN stays NaN.
 OPTIONS = ["-std=c++17", "-O2", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"]
+# Of vectors handed to functions, of GCC's own headers, and of what clang does not know of these.
+WARNINGS = ("psabi", "uninitialized", "maybe-uninitialized", "unknown-warning-option")
+QUIET = [f"-Wno-{name}" for name in WARNINGS]
 FOLDER = "softbench/kernels/cpu"
 NAMES = ("lanes", "blocks", "low_rank", "newton", "landmarks", "windows", "pages")
 HEADERS = [f"{FOLDER}/low_rank.cpp", *(f"{FOLDER}/{name}.hpp" for name in NAMES)]
@@ -28,7 +31,7 @@ setup(
             f"softbench.kernels._low_rank_{name}",
             [f"{FOLDER}/{name}.cpp"],
             depends=HEADERS,
-            extra_compile_args=[*OPTIONS, "-Wno-psabi", *flags],
+            extra_compile_args=[*OPTIONS, *QUIET, *flags],
             extra_link_args=["-pthread"],
             language="c++",
             optional=True,  # without a compiler there is no fused backend, and nothing else is lost
