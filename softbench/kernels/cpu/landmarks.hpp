@@ -30,7 +30,7 @@ static void landmark_inverse(const Real* l_MD, int M, int D, int64_t steps, doub
                              Fetch<0, 2> soon, Fetch<0, 2> later) {
   std::vector<Real> a(size_t(M) * M);
   landmark_kernel(l_MD, M, D, a.data(), M);
-  newton(a.data(), M, steps, ridge, x_MM, [&] INLINED {
+  newton(a.data(), M, steps, ridge, x_MM, [&]() INLINED {
     if (soon.left > 0) return soon.one();
     later.one();
   });

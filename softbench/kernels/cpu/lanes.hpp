@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <iterator>
 #include <type_traits>
+#include <utility>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -101,24 +102,37 @@ static INLINE typename Lanes<Real>::Vector exp2(typename Lanes<Real>::Vector x) 
   return reinterpret_cast<typename L::Vector>(reinterpret_cast<typename L::Mask>(sum) + whole);
 }
 
-// A square of vectors transposed: bit by bit, rows and lanes that differ in it change places.
-template <class Real>
-static INLINE void transpose(typename Lanes<Real>::Vector (&rows)[Lanes<Real>::count]) {
+// Lanes of two vectors by their numbers, those of `other` after those of `one`.
+template <class Real, int... lanes>
+static INLINE typename Lanes<Real>::Vector picked(typename Lanes<Real>::Vector one,
+                                                  typename Lanes<Real>::Vector other) {
+#if defined(__clang__)
+  return __builtin_shufflevector(one, other, lanes...);
+#else  // GCC knows that one from version 12 on, and clang does not know this one.
+  return __builtin_shuffle(one, other, typename Lanes<Real>::Mask{lanes...});
+#endif
+}
+
+// Rows and lanes that differ in one bit of their number change places.
+template <class Real, int bit, int... lane>
+static INLINE void exchange(typename Lanes<Real>::Vector* rows,
+                            std::integer_sequence<int, lane...>) {
   constexpr int count = Lanes<Real>::count;
-#pragma GCC unroll 8
-  for (int bit = 1; bit < count; bit *= 2) {
-    typename Lanes<Real>::Mask upper{}, lower{};
 #pragma GCC unroll 16
-    for (int lane = 0; lane < count; ++lane) {
-      upper[lane] = lane & bit ? count + lane - bit : lane;
-      lower[lane] = lane & bit ? count + lane : lane + bit;
-    }
-#pragma GCC unroll 16
-    for (int row = 0; row < count; ++row) {
-      if (row & bit) continue;
-      const auto one = rows[row], other = rows[row + bit];
-      rows[row] = __builtin_shuffle(one, other, upper);
-      rows[row + bit] = __builtin_shuffle(one, other, lower);
-    }
+  for (int row = 0; row < count; ++row) {
+    if (row & bit) continue;
+    const auto one = rows[row], other = rows[row + bit];
+    rows[row] = picked<Real, (lane & bit ? count + lane - bit : lane)...>(one, other);
+    rows[row + bit] = picked<Real, (lane & bit ? count + lane : lane + bit)...>(one, other);
+  }
+}
+
+// A square of vectors transposed, bit by bit.
+template <class Real, int bit = 1>
+static INLINE void transpose(typename Lanes<Real>::Vector* rows) {
+  constexpr int count = Lanes<Real>::count;
+  if constexpr (bit < count) {
+    exchange<Real, bit>(rows, std::make_integer_sequence<int, count>{});
+    transpose<Real, 2 * bit>(rows);
   }
 }

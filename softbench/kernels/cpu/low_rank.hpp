@@ -42,7 +42,7 @@ static void mixed(Scalars<Real> a, Rows<const Real> x, int M, int columns, Real*
   using L = Lanes<Real>;
   in_blocks<Real>(M, [&](int first, auto height) INLINED {
     product<Real, decltype(height)::value>(
-        {a.data + first * a.row, a.row, a.column}, x, M, columns, [] INLINED {},
+        {a.data + first * a.row, a.row, a.column}, x, M, columns, []() INLINED {},
         [&](int i, int d, typename L::Vector sum) INLINED {
           L::store(y + ptrdiff_t(first + i) * columns + d, sum);
         });
