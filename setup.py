@@ -5,6 +5,7 @@ knows no optional extensions.
 """
 
 import platform
+from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 
@@ -17,8 +18,7 @@ OPTIONS = ["-std=c++17", "-O2", "-fno-math-errno", "-fno-trapping-math", "-fno-s
 WARNINGS = ("psabi", "uninitialized", "maybe-uninitialized", "unknown-warning-option")
 QUIET = [f"-Wno-{name}" for name in WARNINGS]
 FOLDER = "softbench/kernels/cpu"
-NAMES = ("lanes", "blocks", "low_rank", "newton", "landmarks", "windows", "pages")
-HEADERS = [f"{FOLDER}/low_rank.cpp", *(f"{FOLDER}/{name}.hpp" for name in NAMES)]
+HEADERS = [f"{FOLDER}/low_rank.cpp", *sorted(map(str, Path(FOLDER).glob("*.hpp")))]
 
 setup(
     packages=[*find_packages(include=["softbench*"]), "softbench.suites"],

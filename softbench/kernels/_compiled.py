@@ -18,8 +18,8 @@ from torch import Tensor
 
 # What PyTorch calls the processor, and the builds that run on it, the best first.
 BUILDS = {"AVX512": ("avx512", "avx2", "plain"), "AVX2": ("avx2", "plain")}
-# Bytes of a vector, and how many of them a tile has tokens for: as lanes.hpp has them.
-VECTORS = {"avx512": (64, 3), "avx2": (32, 2), "plain": (16, 2)}
+# What computes in memory that the caller hands over.
+WITH_SCRATCH = ("forward", "backward", "inverse", "inverse_gradient", "soft", "soft_gradient")
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
@@ -64,28 +64,37 @@ class Windows(ctypes.Structure):
     _fields_ = (("rows", Side), ("columns", Side), ("width", ctypes.c_int64))
 
 
-def lanes_and_tile(dtype: torch.dtype) -> tuple[int, int]:
-    """Numbers in a vector and tokens in a tile; of the processor's best build where none is."""
-    size, vectors = VECTORS[build() or RUNNING[0]]
-    lanes = size // dtype.itemsize
-    return lanes, vectors * lanes
-
-
 def build() -> str | None:
     """The build that this processor takes ("avx512", "avx2", "plain"); None if none was built."""
     return FOUND
 
 
 def call(name: str, dtype: torch.dtype, *arguments: Any) -> None:
-    """Call the function of that name and dtype. MemoryError: it found no memory to work in."""
-    if not getattr(_library(), f"{name}_{DTYPES[dtype]}")(*arguments):
-        raise MemoryError(f"{name}: no memory for what a thread of it needs")
+    """Call the function of that name and dtype."""
+    getattr(_library(), f"{name}_{DTYPES[dtype]}")(*arguments)
 
 
-def number(name: str, dtype: torch.dtype, *arguments: Any) -> int:
-    """What a function that counts answers."""
-    answer: int = getattr(_library(), f"{name}_{DTYPES[dtype]}")(*arguments)
+def lanes(dtype: torch.dtype) -> int:
+    """Numbers in a vector."""
+    answer: int = getattr(_library(), f"lanes_{DTYPES[dtype]}")()
     return answer
+
+
+def scratch_size(name: str, dtype: torch.dtype, sizes: Sizes) -> int:
+    """Numbers that all threads of a call of that name compute in, beyond what they return."""
+    answer: int = getattr(_library(), f"{name}_scratch_{DTYPES[dtype]}")(ctypes.byref(sizes))
+    return answer
+
+
+def scratch(name: str, x: Tensor, sizes: Sizes) -> Tensor:
+    """Those numbers, for tensors like `x`: PyTorch's memory, seen by whoever measures memory."""
+    return x.new_empty(scratch_size(name, x.dtype, sizes))
+
+
+def sizes_of(shape: Sequence[int], landmarks: int, scale: float) -> Sizes:
+    """The sizes of a call for tokens [B, H, N, D], in as many threads as PyTorch takes."""
+    threads = min(torch.get_num_threads(), shape[0] * shape[1])
+    return Sizes(*shape[:3], landmarks, shape[3], threads, scale)
 
 
 def operands(tensors: Sequence[Tensor]) -> Any:
@@ -113,19 +122,10 @@ def _library() -> ctypes.CDLL:
         raise RuntimeError("no compiled kernel here; install softbench where a C++ compiler is")
     library = ctypes.CDLL(str(path))
     for dtype in DTYPES.values():
-        for count in ("kernel_size", "lanes"):
+        for count in ("lanes", *(f"{kernel}_scratch" for kernel in WITH_SCRATCH)):
             getattr(library, f"{count}_{dtype}").restype = ctypes.c_int64
-        for kernel in (
-            "forward",
-            "backward",
-            "pooled",
-            "pooled_gradient",
-            "inverse",
-            "inverse_gradient",
-            "soft",
-            "soft_gradient",
-        ):
-            getattr(library, f"{kernel}_{dtype}").restype = ctypes.c_bool
+        for kernel in ("pooled", "pooled_gradient", *WITH_SCRATCH):
+            getattr(library, f"{kernel}_{dtype}").restype = None
     return library
 
 

@@ -26,7 +26,7 @@ def check_alike(q_BHND: Tensor, v_BHND: Tensor) -> None:
 
 def padded(x: Tensor) -> Tensor:
     """`x` with its last dimension in one piece and filled up to whole vectors."""
-    missing = -x.shape[-1] % _compiled.number("lanes", x.dtype)
+    missing = -x.shape[-1] % _compiled.lanes(x.dtype)
     if missing:
         return functional.pad(x, (0, missing)).contiguous()
     return x if x.stride(-1) == 1 else x.contiguous()

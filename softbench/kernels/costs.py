@@ -8,23 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from operator import mul
+from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from softbench.kernels import _compiled, favor_costs
 
 LOW_RANK = ("softbench::low_rank", "softbench::low_rank_backward")
 SOFT = ("softbench::soft", "softbench::soft_backward")
-# How many tensors as long as the tokens, and as the landmarks, are copied to be filled up.
-COPIES = {
-    "softbench::low_rank": (3, 3),
-    "softbench::low_rank_backward": (5, 4),
-    "softbench::soft": (3, 3),
-    "softbench::soft_backward": (5, 3),
-}
 INVERSE = ("softbench::landmark_inverse", "softbench::landmark_inverse_backward")
+
+
+class Call(NamedTuple):
+    """The compiled function of an operator, and what filling up tokens and landmarks copies."""
+
+    name: str
+    # Tensors as long as the tokens and as the landmarks: copies with filled rows, outputs too, and
+    # those outputs cut to their own width when the function has returned.
+    filled: tuple[int, int]
+    cut: tuple[int, int]
+
+
+CALLS = {
+    "softbench::low_rank": Call("forward", (3, 3), (1, 2)),
+    "softbench::low_rank_backward": Call("backward", (5, 4), (2, 1)),
+    "softbench::landmark_inverse": Call("inverse", (0, 1), (0, 0)),
+    "softbench::landmark_inverse_backward": Call("inverse_gradient", (0, 2), (0, 1)),
+    "softbench::soft": Call("soft", (3, 3), (1, 3)),
+    "softbench::soft_backward": Call("soft_gradient", (5, 3), (2, 0)),
+}
 
 
 def low_rank_flops(args: tuple[Any, ...], output: Any) -> int:
@@ -93,33 +106,27 @@ def exponentials(name: str, args: tuple[Any, ...]) -> int:
 
 
 def workspace_bytes(name: str, args: tuple[Any, ...]) -> int:
-    """Bytes that a compiled operator takes of PyTorch's memory beyond its outputs: P of a head.
+    """Bytes that a compiled operator takes of PyTorch's memory beyond its outputs.
 
-    Each thread has one, its last tile filled up. Tokens whose width is no whole number of vectors
-    are copied to one that is, outputs too.
+    What it computes in, as the build that is here tells; none where none is, for none runs. Tokens
+    whose width is no whole number of vectors are copied to one that is, outputs too.
     """
     if name in favor_costs.NAMES:
         return favor_costs.workspace_bytes(name, args)
-    if name not in (*LOW_RANK, *SOFT):
+    if name not in CALLS or _compiled.build() is None:
         return 0
-    q_BHND, landmarks = _tokens_and_landmarks(name, args)
-    heads, (tokens, width) = prod(q_BHND.shape[:2]), q_BHND.shape[2:]
-    lanes, tile = _compiled.lanes_and_tile(q_BHND.dtype)
-    threads = min(torch.get_num_threads(), heads)
-    kernel = threads * -(-tokens // tile) * tile * landmarks
-    if width % lanes == 0:
-        return int(kernel * q_BHND.element_size())
-    filled = width + -width % lanes
-    of_tokens, of_landmarks = COPIES[name]
-    copies = heads * (of_tokens * tokens + of_landmarks * landmarks) * filled
-    # What the kernel took is free again when the outputs are cut to their own width.
-    outputs = {
-        "softbench::low_rank": (tokens + 2 * landmarks) * width,
-        "softbench::low_rank_backward": (2 * tokens + landmarks) * width + landmarks**2,
-        "softbench::soft": (tokens + 3 * landmarks) * width,
-        "softbench::soft_backward": 2 * tokens * width,
-    }[name]
-    return int((copies + max(0, kernel - heads * outputs)) * q_BHND.element_size())
+    call, (x_BHND, landmarks) = CALLS[name], _tokens_and_landmarks(name, args)
+    batch, heads, tokens, width = x_BHND.shape
+    filled = width + -width % _compiled.lanes(x_BHND.dtype)
+    sizes = _compiled.sizes_of((batch, heads, tokens, filled), landmarks, 1.0)
+    numbers = _compiled.scratch_size(call.name, x_BHND.dtype, sizes)
+    if filled > width:
+        lengths = (tokens, landmarks)
+        cut = batch * heads * sum(map(mul, call.cut, lengths)) * width
+        # What it computed in is free again when the outputs are cut to their own width.
+        copies = batch * heads * sum(map(mul, call.filled, lengths)) * filled
+        numbers = copies + max(0, numbers - cut)
+    return int(numbers * x_BHND.element_size())
 
 
 def _tokens_and_landmarks(name: str, args: tuple[Any, ...]) -> tuple[Tensor, int]:

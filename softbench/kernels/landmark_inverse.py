@@ -77,10 +77,11 @@ def _matrices(landmarks: Tensor) -> Tensor:
 
 
 def _run(name: str, landmarks: Tensor, given: tuple[Any, ...], tensors: tuple[Tensor, ...]) -> None:
-    batch, heads, number, width = landmarks.shape
-    threads = min(torch.get_num_threads(), batch * heads)
-    sizes = ctypes.byref(_compiled.Sizes(batch, heads, 0, number, width, threads, 1.0))
-    _compiled.call(name, landmarks.dtype, sizes, *given, _compiled.operands(tensors))
+    sizes = _compiled.sizes_of(landmarks.shape, landmarks.shape[2], 1.0)
+    scratch = _compiled.scratch(name, landmarks, sizes)
+    memory = ctypes.c_void_p(scratch.data_ptr())
+    operands = _compiled.operands(tensors)
+    _compiled.call(name, landmarks.dtype, ctypes.byref(sizes), *given, operands, memory)
 
 
 operator("landmark_inverse", _inverse, _empty_inverse)

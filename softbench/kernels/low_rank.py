@@ -113,15 +113,11 @@ def _empty_backward(
 
 def _run(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], width: int) -> None:
     q_BHND, landmarks_BHMD = inputs[0], inputs[2]
-    threads = min(torch.get_num_threads(), q_BHND.shape[0] * q_BHND.shape[1])
-    sizes = _compiled.Sizes(
-        *q_BHND.shape[:3], landmarks_BHMD.shape[2], q_BHND.shape[3], threads, width**-0.25
-    )
-    size = ctypes.byref(sizes)
-    # PyTorch's own memory, so that what is kept of P is seen by whoever measures memory.
-    kernel = q_BHND.new_empty(threads * _compiled.number("kernel_size", q_BHND.dtype, size))
+    sizes = _compiled.sizes_of(q_BHND.shape, landmarks_BHMD.shape[2], width**-0.25)
+    scratch = _compiled.scratch(name, q_BHND, sizes)
     given, made = _compiled.operands(inputs), _compiled.operands(outputs)
-    _compiled.call(name, q_BHND.dtype, size, given, made, ctypes.c_void_p(kernel.data_ptr()))
+    memory = ctypes.c_void_p(scratch.data_ptr())
+    _compiled.call(name, q_BHND.dtype, ctypes.byref(sizes), given, made, memory)
 
 
 operator("low_rank", _forward, _empty_forward)

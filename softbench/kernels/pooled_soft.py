@@ -149,12 +149,11 @@ def _run(
     """width: of a head before it was filled up; given: what stands before the tensors."""
     q = inputs[0]
     number = (outputs[3] if name == "soft" else inputs[2]).shape[2]
-    threads = min(torch.get_num_threads(), q.shape[0] * q.shape[1])
-    sizes = _compiled.Sizes(*q.shape[:3], number, q.shape[3], threads, width**-0.25)
-    size = ctypes.byref(sizes)
-    kernel = q.new_empty(threads * _compiled.number("kernel_size", q.dtype, size))
+    sizes = _compiled.sizes_of(q.shape, number, width**-0.25)
+    scratch = _compiled.scratch(name, q, sizes)
     tensors = (_compiled.operands(inputs), _compiled.operands(outputs))
-    _compiled.call(name, q.dtype, size, *given, *tensors, ctypes.c_void_p(kernel.data_ptr()))
+    memory = ctypes.c_void_p(scratch.data_ptr())
+    _compiled.call(name, q.dtype, ctypes.byref(sizes), *given, *tensors, memory)
 
 
 operator("soft", _forward, _empty_forward)

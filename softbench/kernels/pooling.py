@@ -86,9 +86,7 @@ def _run(
     q: Tensor,
     windows: tuple[Sequence[int], Sequence[int], int],
 ) -> None:
-    batch, heads, tokens, width = q.shape
-    threads = min(torch.get_num_threads(), batch * heads)
-    sizes = _compiled.Sizes(batch, heads, tokens, 0, width, threads, width**-0.25)
+    sizes = _compiled.sizes_of(q.shape, 0, q.shape[3] ** -0.25)
     given = (ctypes.byref(sizes), ctypes.byref(_compiled.windows(*windows)))
     _compiled.call(name, q.dtype, *given, _compiled.operands(tensors))
 

@@ -4,11 +4,9 @@
 // is wasted. Every product keeps a block of running sums in registers and reads each input once.
 #pragma once
 
-#include <cstring>
 #include <type_traits>
-#include <utility>
 
-#include "lanes.hpp"
+#include "fetch.hpp"
 
 // The tallest block of rows. Double precision is for checking: fewer heights compile sooner.
 template <class Real>
@@ -43,54 +41,6 @@ static INLINE void in_strips(int width, Body body, int first = 0) {
   if constexpr (Vectors > 1)
     if (first < width) in_strips<Real, Vectors - 1>(width, body, first);
 }
-
-// Rows of D numbers, `step` apart.
-template <class Real>
-struct Rows {
-  Real* data;
-  ptrdiff_t step;
-  INLINE Real* row(ptrdiff_t index) const { return data + index * step; }
-};
-
-constexpr int kLine = 64;  // bytes that memory hands over at once
-
-// Lines of some rows, fetched one at a time while something else is computed. All at once would fill
-// the queue of the first cache, and the arithmetic would wait for it. Level: of the caches, from 3,
-// the first, to 1.
-template <int Write, int Level = 3>
-struct Fetch {
-  const char* at;
-  int in_row, lines, left;  // lines of a row passed and in all, lines of all rows left
-  ptrdiff_t over;           // from the end of a row to the next row
-  INLINE void one() {
-    if (left <= 0) return;
-    __builtin_prefetch(at, Write, Level);
-    at += kLine;
-    --left;
-    if (++in_row < lines) return;
-    in_row = 0;
-    at += over;
-  }
-};
-
-template <int Write, int Level = 3, class Real>
-static INLINE Fetch<Write, Level> fetching(Rows<Real> rows, int count, int width) {
-  const int bytes = width * int(sizeof(Real)), lines = (bytes + kLine - 1) / kLine;
-  return {reinterpret_cast<const char*>(rows.data), 0, lines, count * lines,
-          rows.step * ptrdiff_t(sizeof(Real)) - lines * kLine};
-}
-
-// What will be read when the tile in hand is done, [count, width]: each block of a product fetches
-// its share. No rows: nothing.
-template <class Real>
-struct Next {
-  Rows<const Real> rows{};
-  int count = 0, width = 0;
-  INLINE Fetch<0> share(int first, int height, int total) const {
-    const int begin = first * count / total, end = (first + height) * count / total;
-    return fetching<0>(Rows<const Real>{rows.row(begin), rows.step}, end - begin, width);
-  }
-};
 
 // x [num, D] to x_DT [D, tile]; lanes beyond num are zero. D is a multiple of the lanes.
 template <class Real>
@@ -217,39 +167,4 @@ static void written(const Real* k_MT, int M, const Real* y_MD, int num, int D, R
   using L = Lanes<Real>;
   scattered<Real>(k_MT, M, y_MD, num, D, to, next,
                   [to](int t, int d, typename L::Vector x) INLINED { L::store(to.row(t) + d, x); });
-}
-
-// A matrix of scalars by its steps from row to row and from column to column.
-template <class Real>
-struct Scalars {
-  const Real* data;
-  ptrdiff_t row, column;
-  INLINE Real at(int i, int k) const { return data[i * row + k * column]; }
-};
-
-// finish(row, column, sum) of every vector of a few rows of a b; b is [inner, columns], whole
-// vectors. Meanwhile something else may be done.
-template <class Real, int Height, class Meanwhile, class Finish>
-static INLINE void product(Scalars<Real> a, Rows<const Real> b, int inner, int columns,
-                           Meanwhile meanwhile, Finish finish) {
-  using L = Lanes<Real>;
-  in_strips<Real>(columns, [&](int column, auto vectors) INLINED {
-    constexpr int across = decltype(vectors)::value;
-    typename L::Vector sum[Height][across] = {};
-    for (int k = 0; k < inner; ++k) {
-      meanwhile();
-      typename L::Vector right[across];
-#pragma GCC unroll 4
-      for (int i = 0; i < across; ++i)
-        right[i] = L::load(b.row(k) + column + i * L::count);
-#pragma GCC unroll 8
-      for (int j = 0; j < Height; ++j)
-#pragma GCC unroll 4
-        for (int i = 0; i < across; ++i) sum[j][i] += L::all(a.at(j, k)) * right[i];
-    }
-#pragma GCC unroll 8
-    for (int j = 0; j < Height; ++j)
-#pragma GCC unroll 4
-      for (int i = 0; i < across; ++i) finish(j, column + i * L::count, sum[j][i]);
-  });
 }

@@ -2,15 +2,17 @@
 //
 // Lu et al., SOFT, arXiv 2110.11945, Algorithm 2; alpha = 0.9 · 2 / (largest row sum of A)².
 // X R X is symmetric whatever symmetric X is, so only its lower half is computed, but for the last
-// step. X R is not taken
-// for symmetric: rounding makes X and R commute no longer, and steps that ignore that diverge.
+// step. X R is not taken for symmetric: rounding makes X and R commute no longer, and steps that
+// ignore that diverge.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <cstring>
+#include <utility>
 
-#include "blocks.hpp"
+#include "product.hpp"
+#include "scratch.hpp"
 
 // How a symmetric matrix of M rows is cut into columns of whole vectors and a few rows left over,
 // whose columns are had as rows. Where too many would be left over one more vector is taken.
@@ -55,10 +57,13 @@ static INLINE void mirror(const Cut<Real>& cut, Real* x) {
 
 template <class Real>
 struct NewtonRoom {
-  std::vector<Real> r, x, next, left, y;
-  explicit NewtonRoom(const Cut<Real>& cut)
-      : r(cut.size()), x(cut.size()), next(cut.size()), left(size_t(cut.left) * cut.step),
-        y(size_t(kRows) * cut.step) {}
+  Real *r, *x, *next, *left, *y;
+  NewtonRoom(Scratch<Real>& scratch, const Cut<Real>& cut)
+      : r(scratch.take(cut.size())),
+        x(scratch.take(cut.size())),
+        next(scratch.take(cut.size())),
+        left(scratch.take(ptrdiff_t(cut.left) * cut.step)),
+        y(scratch.take(ptrdiff_t(kRows) * cut.step)) {}
 };
 
 // The lower half of next = 2 x - x r x for some rows: their x r first, its last columns from `left`.
@@ -67,16 +72,16 @@ static INLINE void rows_of_step(const Cut<Real>& cut, NewtonRoom<Real>& room, in
                                 int columns, Meanwhile meanwhile) {
   using L = Lanes<Real>;
   const int step = cut.step;
-  const Real* own = room.x.data() + ptrdiff_t(first) * step;
-  Real *y = room.y.data(), *to = room.next.data() + ptrdiff_t(first) * step;
-  product<Real, Height>({own, step, 1}, {room.r.data(), step}, cut.M, cut.whole, meanwhile,
+  const Real* own = room.x + ptrdiff_t(first) * step;
+  Real *y = room.y, *to = room.next + ptrdiff_t(first) * step;
+  product<Real, Height>({own, step, 1}, {room.r, step}, cut.M, cut.whole, meanwhile,
                         [&](int i, int d, typename L::Vector sum) INLINED {
                           L::store(y + i * step + d, sum);
                         });
   for (int i = 0; i < Height; ++i)
     for (int c = 0; c < cut.left; ++c)
       y[i * step + cut.whole + c] = room.left[ptrdiff_t(c) * step + first + i];
-  product<Real, Height>({y, step, 1}, {room.x.data(), step}, cut.M, columns, meanwhile,
+  product<Real, Height>({y, step, 1}, {room.x, step}, cut.M, columns, meanwhile,
                         [&](int i, int d, typename L::Vector sum) INLINED {
                           const auto now = L::load(own + i * step + d);
                           L::store(to + i * step + d, now + now - sum);
@@ -90,9 +95,9 @@ static INLINE void newton_step(const Cut<Real>& cut, NewtonRoom<Real>& room, Mea
   // (X R)ᵀ = R X: its rows left over are the columns of X R left over.
   in_blocks<Real>(cut.left, [&](int first, auto height) INLINED {
     product<Real, decltype(height)::value>(
-        {room.r.data() + ptrdiff_t(cut.whole + first) * step, step, 1}, {room.x.data(), step},
+        {room.r + ptrdiff_t(cut.whole + first) * step, step, 1}, {room.x, step},
         cut.M, step, meanwhile, [&](int i, int d, typename L::Vector sum) INLINED {
-          L::store(room.left.data() + ptrdiff_t(first + i) * step + d, sum);
+          L::store(room.left + ptrdiff_t(first + i) * step + d, sum);
         });
   });
   in_blocks<Real>(cut.upright(), [&](int first, auto height) INLINED {
@@ -103,8 +108,8 @@ static INLINE void newton_step(const Cut<Real>& cut, NewtonRoom<Real>& room, Mea
   in_blocks<Real>(cut.left, [&](int first, auto height) INLINED {
     rows_of_step<Real, decltype(height)::value>(cut, room, cut.whole + first, step, meanwhile);
   });
-  mirror(cut, room.next.data());
-  room.x.swap(room.next);
+  mirror(cut, room.next);
+  std::swap(room.x, room.next);
 }
 
 // A step as it is written, both products whole. The last one is: rounding in X R, told twice by a
@@ -115,46 +120,50 @@ static INLINE void plain_step(const Cut<Real>& cut, NewtonRoom<Real>& room, Mean
   const int step = cut.step;
   in_blocks<Real>(cut.M, [&](int first, auto height) INLINED {
     constexpr int rows = decltype(height)::value;
-    const Real* own = room.x.data() + ptrdiff_t(first) * step;
-    Real *y = room.y.data(), *to = room.next.data() + ptrdiff_t(first) * step;
-    product<Real, rows>({own, step, 1}, {room.r.data(), step}, cut.M, step, meanwhile,
+    const Real* own = room.x + ptrdiff_t(first) * step;
+    Real *y = room.y, *to = room.next + ptrdiff_t(first) * step;
+    product<Real, rows>({own, step, 1}, {room.r, step}, cut.M, step, meanwhile,
                         [&](int i, int d, typename L::Vector sum) INLINED {
                           L::store(y + i * step + d, sum);
                         });
-    product<Real, rows>({y, step, 1}, {room.x.data(), step}, cut.M, step, meanwhile,
+    product<Real, rows>({y, step, 1}, {room.x, step}, cut.M, step, meanwhile,
                         [&](int i, int d, typename L::Vector sum) INLINED {
                           const auto now = L::load(own + i * step + d);
                           L::store(to + i * step + d, now + now - sum);
                         });
   });
-  room.x.swap(room.next);
+  std::swap(room.x, room.next);
 }
 
-// x_MM of the symmetric a_MM, of which the lower half is read, after that many steps; `meanwhile`
-// is called all along.
-template <class Real, class Meanwhile>
-static INLINE void newton(const Real* a_MM, int M, int64_t steps, double ridge, Real* x_MM,
-                          Meanwhile meanwhile) {
+// R and X_0 from A, which lies in the place of R and of which the lower half is read.
+template <class Real>
+static INLINE void begin(const Cut<Real>& cut, NewtonRoom<Real>& room, double ridge) {
   using L = Lanes<Real>;
-  const Cut<Real> cut(M);
-  NewtonRoom<Real> room(cut);
-  for (int i = 0; i < M; ++i)
-    std::copy_n(a_MM + ptrdiff_t(i) * M, i + 1, room.r.data() + ptrdiff_t(i) * cut.step);
-  mirror(cut, room.r.data());
+  mirror(cut, room.r);
   Real largest = -INFINITY;
-  for (int i = 0; i < M; ++i) {
+  for (int i = 0; i < cut.M; ++i) {
     typename L::Vector sums{};
     for (int j = 0; j < cut.step; j += L::count)
-      sums += L::load(room.r.data() + ptrdiff_t(i) * cut.step + j);
+      sums += L::load(room.r + ptrdiff_t(i) * cut.step + j);
     const Real sum = L::total(sums);
     room.r[ptrdiff_t(i) * (cut.step + 1)] += Real(ridge);
     largest = sum > largest || sum != sum ? sum : largest;  // NaN stays, as torch's maximum has it
   }
   const Real alpha = Real(0.9 * 2) / (largest * largest);
   for (ptrdiff_t i = 0; i < cut.size(); i += L::count)
-    L::store(room.x.data() + i, L::all(alpha) * L::load(room.r.data() + i));
+    L::store(room.x + i, L::all(alpha) * L::load(room.r + i));
+  // What lies beyond M rows is read and must be no NaN.
+  std::memset(room.next, 0, sizeof(Real) * cut.size());
+}
+
+// x_MM after that many steps from A in the place of R, filled up by zeros; `meanwhile` is called all
+// along.
+template <class Real, class Meanwhile>
+static INLINE void newton(const Cut<Real>& cut, NewtonRoom<Real>& room, int64_t steps, double ridge,
+                          Real* x_MM, Meanwhile meanwhile) {
+  begin(cut, room, ridge);
   for (int64_t k = 1; k < steps; ++k) newton_step(cut, room, meanwhile);
   plain_step(cut, room, meanwhile);
-  for (int i = 0; i < M; ++i)
-    std::copy_n(room.x.data() + ptrdiff_t(i) * cut.step, M, x_MM + ptrdiff_t(i) * M);
+  for (int i = 0; i < cut.M; ++i)
+    std::copy_n(room.x + ptrdiff_t(i) * cut.step, cut.M, x_MM + ptrdiff_t(i) * cut.M);
 }

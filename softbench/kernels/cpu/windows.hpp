@@ -1,7 +1,9 @@
 // Landmarks as means over windows of a token grid, and the gradient of that, added in place.
 #pragma once
 
-#include "blocks.hpp"
+#include <cstring>
+
+#include "fetch.hpp"
 
 // Landmark i of a side covers [begin[i], end[i]) of it; windows may overlap.
 struct Side {
