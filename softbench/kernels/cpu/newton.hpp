@@ -152,7 +152,7 @@ static INLINE void begin(const Cut<Real>& cut, NewtonRoom<Real>& room, double ri
   const Real alpha = Real(0.9 * 2) / (largest * largest);
   for (ptrdiff_t i = 0; i < cut.size(); i += L::count)
     L::store(room.x + i, L::all(alpha) * L::load(room.r + i));
-  // What lies beyond M rows is read and must be no NaN.
+  // Columns beyond M are multiplied along and never told; zeros, for denormal numbers are slow.
   std::memset(room.next, 0, sizeof(Real) * cut.size());
 }
 
