@@ -5,6 +5,7 @@ knows no optional extensions.
 """
 
 import platform
+import runpy
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -18,6 +19,7 @@ OPTIONS = ["-std=c++17", "-O2", "-fno-math-errno", "-fno-trapping-math", "-fno-s
 WARNINGS = ("psabi", "uninitialized", "maybe-uninitialized", "unknown-warning-option")
 QUIET = [f"-Wno-{name}" for name in WARNINGS]
 FOLDER = "softbench/kernels/cpu"
+DIGEST = runpy.run_path("softbench/kernels/_sources.py")["digest"]()
 HEADERS = [f"{FOLDER}/low_rank.cpp", *sorted(map(str, Path(FOLDER).glob("*.hpp")))]
 
 setup(
@@ -31,6 +33,7 @@ setup(
             f"softbench.kernels._low_rank_{name}",
             [f"{FOLDER}/{name}.cpp"],
             depends=HEADERS,
+            define_macros=[("SOURCES", f'"{DIGEST}"')],
             extra_compile_args=[*OPTIONS, *QUIET, *flags],
             extra_link_args=["-pthread"],
             language="c++",

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from softbench.kernels import _sources
+
 # What PyTorch calls the processor, and the builds that run on it, the best first.
 BUILDS = {"AVX512": ("avx512", "avx2", "plain"), "AVX2": ("avx2", "plain")}
 # What computes in memory that the caller hands over.
@@ -121,12 +123,24 @@ def _library() -> ctypes.CDLL:
     if path is None:
         raise RuntimeError("no compiled kernel here; install softbench where a C++ compiler is")
     library = ctypes.CDLL(str(path))
+    _check_sources(library)
     for dtype in DTYPES.values():
         for count in ("lanes", *(f"{kernel}_scratch" for kernel in WITH_SCRATCH)):
             getattr(library, f"{count}_{dtype}").restype = ctypes.c_int64
         for kernel in ("pooled", "pooled_gradient", *WITH_SCRATCH):
             getattr(library, f"{kernel}_{dtype}").restype = None
     return library
+
+
+def _check_sources(library: ctypes.CDLL) -> None:
+    """RuntimeError: the library was not compiled of the sources that lie here."""
+    library.sources.restype = ctypes.c_char_p
+    compiled, here = library.sources().decode(), _sources.digest()
+    if here not in (None, compiled):
+        raise RuntimeError(
+            f"the compiled kernels are of sources {compiled}, and {here} lie here; install again: "
+            "pip install -e . (or make, which does so by itself)"
+        )
 
 
 def _file(build: str) -> Path | None:

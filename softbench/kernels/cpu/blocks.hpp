@@ -128,21 +128,24 @@ static void gathered(const Real* k_MT, int M, Rows<const Real> x, int num, int D
 }
 
 // finish(token, d, sum) of every vector of Kᵀ y: what the landmarks give to every token. `to` is
-// where that will be written: fetched meanwhile, as a write would wait for it.
+// where that will be written: fetched meanwhile, as a write would wait for it. `next` is fetched to
+// the first cache, `later` to the second.
 template <class Real, class Finish>
 static INLINE void scattered(const Real* k_MT, int M, const Real* y_MD, int num, int D,
-                             Rows<Real> to, Next<Real> next, Finish finish) {
+                             Rows<Real> to, Next<Real> next, Next<Real> later, Finish finish) {
   using L = Lanes<Real>;
   in_strips<Real>(D, [&](int d, auto vectors) INLINED {
     constexpr int across = decltype(vectors)::value;
     in_blocks<Real>(num, [&](int first, auto height) INLINED {
       constexpr int rows = decltype(height)::value;
       Fetch<0> fetch = next.share(d == 0 ? first : num, d == 0 ? rows : 0, num);
+      Fetch<0, 2> far = later.template share<2>(d == 0 ? first : num, d == 0 ? rows : 0, num);
       Fetch<1> own = fetching<1>(Rows<Real>{to.row(first) + d, to.step}, rows, across * L::count);
       typename L::Vector sum[rows][across] = {};
       for (int m = 0; m < M; ++m) {
         own.one();
         fetch.one();
+        far.one();
         typename L::Vector y[across];
 #pragma GCC unroll 4
         for (int i = 0; i < across; ++i) y[i] = L::load(y_MD + ptrdiff_t(m) * D + d + i * L::count);
@@ -163,8 +166,8 @@ static INLINE void scattered(const Real* k_MT, int M, const Real* y_MD, int num,
 // That, written to `to` as it is.
 template <class Real>
 static void written(const Real* k_MT, int M, const Real* y_MD, int num, int D, Rows<Real> to,
-                    Next<Real> next) {
+                    Next<Real> next, Next<Real> later = {}) {
   using L = Lanes<Real>;
-  scattered<Real>(k_MT, M, y_MD, num, D, to, next,
+  scattered<Real>(k_MT, M, y_MD, num, D, to, next, later,
                   [to](int t, int d, typename L::Vector x) INLINED { L::store(to.row(t) + d, x); });
 }

@@ -39,14 +39,20 @@ static INLINE Fetch<Write, Level> fetching(Rows<Real> rows, int count, int width
           rows.step * ptrdiff_t(sizeof(Real)) - lines * kLine};
 }
 
-// What will be read when the tile in hand is done, [count, width]: each block of a product fetches
-// its share. No rows: nothing.
+// What will be read when the work in hand is done, [count, width]: each piece of that fetches its
+// share. No rows: nothing.
 template <class Real>
 struct Next {
   Rows<const Real> rows{};
   int count = 0, width = 0;
-  INLINE Fetch<0> share(int first, int height, int total) const {
-    const int begin = first * count / total, end = (first + height) * count / total;
-    return fetching<0>(Rows<const Real>{rows.row(begin), rows.step}, end - begin, width);
+  // The rows that fall to the pieces from `begin` to `end` of `total`.
+  INLINE Next part(int64_t begin, int64_t end, int64_t total) const {
+    const int first = int(begin * count / total), last = int(end * count / total);
+    return {{rows.row(first), rows.step}, last - first, width};
+  }
+  template <int Level = 3>
+  INLINE Fetch<0, Level> share(int first, int height, int total) const {
+    const Next own = part(first, first + height, total);
+    return fetching<0, Level>(own.rows, own.count, width);
   }
 };

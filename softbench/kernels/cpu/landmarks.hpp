@@ -39,18 +39,14 @@ static void landmark_kernel(const Real* l_MD, int M, int D, Room<Real>& room, Re
   for (int j = 0; j < M; ++j) std::fill(a + ptrdiff_t(j) * step + M, a + ptrdiff_t(j + 1) * step, 0);
 }
 
-// X; meanwhile the lines of `soon`, then those of `later` are brought to the second cache: nothing
-// else asks for memory here.
+// X; meanwhile the lines of `soon` are brought to the second cache: nothing else asks for memory.
 template <class Real>
 static void landmark_inverse(const Real* l_MD, int M, int D, InverseRoom<Real>& room, int64_t steps,
-                             double ridge, Real* x_MM, Fetch<0, 2> soon, Fetch<0, 2> later) {
+                             double ridge, Real* x_MM, Fetch<0, 2> soon) {
   const Cut<Real> cut(M);
   landmark_kernel(l_MD, M, D, room.landmarks, room.steps.r, cut.step);
   std::fill(room.steps.r + ptrdiff_t(M) * cut.step, room.steps.r + cut.size(), 0);
-  newton(cut, room.steps, steps, ridge, x_MM, [&]() INLINED {
-    if (soon.left > 0) return soon.one();
-    later.one();
-  });
+  newton(cut, room.steps, steps, ridge, x_MM, [&]() INLINED { soon.one(); });
 }
 
 // x or xᵀ [M, M] to `wide`, its rows filled up to `step` by zeros.

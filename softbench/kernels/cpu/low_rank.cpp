@@ -45,6 +45,8 @@
   }
 
 extern "C" {
+// Of which sources this was compiled, as _sources.py tells them apart.
+const char* sources() { return SOURCES; }
 ENTRIES(float, float32)
 ENTRIES(double, float64)
 }

@@ -9,10 +9,10 @@
 #include "gaussian.hpp"
 #include "product.hpp"
 
-// out [N, D], and S, W [M, D].
+// out [N, D], and S, W [M, D]; `later` is fetched while nothing is read but P.
 template <class Real>
 static INLINE void forward(const Head<Real>& head, Room<Real>& room, Rows<Real> out, Real* s_MD,
-                           Real* w_MD) {
+                           Real* w_MD, Next<Real> later = {}) {
   using L = Lanes<Real>;
   const int N = head.N, M = head.M, D = head.D;
   prepare(head, room);
@@ -24,7 +24,9 @@ static INLINE void forward(const Head<Real>& head, Room<Real>& room, Rows<Real> 
   }
   mixed<Real>({head.inverse_MM, M, 1}, {s_MD, D}, M, D, w_MD);
   // Backwards: the tiles computed last are still in cache.
-  for (int first = (Room<Real>::tiles(N) - 1) * L::tile; first >= 0; first -= L::tile)
-    written<Real>(room.kernel + ptrdiff_t(first) * M, M, w_MD, held<Real>(N, first), D,
-                  {out.row(first), out.step}, kernel_at(head, room, first - L::tile));
+  for (int first = (Room<Real>::tiles(N) - 1) * L::tile; first >= 0; first -= L::tile) {
+    const int num = held<Real>(N, first), left = N - first;
+    written<Real>(room.kernel + ptrdiff_t(first) * M, M, w_MD, num, D, {out.row(first), out.step},
+                  kernel_at(head, room, first - L::tile), later.part(left - num, left, N));
+  }
 }

@@ -119,7 +119,7 @@ static INLINE void backward_tile(const Head<Real>& head, BackwardRoom<Real>& roo
   Real* column_sums = room.tokens.turned_q;  // no longer needed
   kernel_gradient(head, room, grad, w_MD, first, p_MT, column_sums);
   scattered<Real>(p_MT, M, head.landmark_MD, num, D, {to.q.row(first), to.q.step},
-                  tokens_at(head, head.q, earlier), [&](int t, int d, typename L::Vector x) INLINED {
+                  tokens_at(head, head.q, earlier), {}, [&](int t, int d, typename L::Vector x) INLINED {
                     const auto pull = L::load(head.q.row(first + t) + d) * L::all(s * column_sums[t]);
                     L::store(to.q.row(first + t) + d, L::all(s) * (x - pull));
                   });

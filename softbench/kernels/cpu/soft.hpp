@@ -32,14 +32,14 @@ struct SoftBackwardRoom {
   }
 };
 
-// Tokens of head `index` that are worth fetching ahead: as many as leave room in the second cache.
+// Tokens of head `index` that are worth fetching ahead, `most` bytes: what there is time for, and
+// what leaves room in the second cache.
 template <class Real>
-static Fetch<0, 2> ahead(const Operand& x, int64_t index, const Sizes& sizes) {
-  constexpr int64_t most = 1 << 19;  // bytes
+static Next<Real> ahead(const Operand& x, int64_t index, const Sizes& sizes, int64_t most) {
   if (index >= sizes.batch * sizes.heads) return {};
   const int64_t fitting = most / (sizes.width * int64_t(sizeof(Real)));
   const int count = int(fitting < sizes.tokens ? fitting : sizes.tokens);
-  return fetching<0, 2>(rows_of<const Real>(x, index, sizes), count, int(sizes.width));
+  return {rows_of<const Real>(x, index, sizes), count, int(sizes.width)};
 }
 
 // in: q, v; out: out, S, W, landmarks, X.
@@ -53,11 +53,12 @@ static void all_soft(const Sizes& sizes, const Windows& windows, int64_t steps, 
     Real* landmark_MD = matrix_of<Real>(out[3], index, sizes);
     pooled<Real>(rows_of<const Real>(in[0], index, sizes), windows, sizes.scale, D, landmark_MD);
     landmark_inverse<Real>(landmark_MD, M, D, room.inverse, steps, ridge,
-                           matrix_of<Real>(out[4], index, sizes), ahead<Real>(in[1], index, sizes),
-                           ahead<Real>(in[0], index + sizes.threads, sizes));
+                           matrix_of<Real>(out[4], index, sizes),
+                           ahead<Real>(in[1], index, sizes, 1 << 19).template share<2>(0, 1, 1));
     forward<Real>(head_of<Real>(sizes, in[0], in[1], out[3], out[4], index), room.tokens,
                   output_of<Real>(out[0], index, sizes), matrix_of<Real>(out[1], index, sizes),
-                  matrix_of<Real>(out[2], index, sizes));
+                  matrix_of<Real>(out[2], index, sizes),
+                  ahead<Real>(in[0], index + sizes.threads, sizes, 1 << 20));
   });
 }
 

@@ -61,7 +61,7 @@ static void all_inverses(const Sizes& sizes, int64_t steps, double ridge, const 
     auto room = room_of<Real, InverseRoom>(sizes, scratch, thread);
     landmark_inverse<Real>(matrix_of<const Real>(x[0], index, sizes), int(sizes.landmarks),
                            int(sizes.width), room, steps, ridge,
-                           matrix_of<Real>(x[1], index, sizes), {}, {});
+                           matrix_of<Real>(x[1], index, sizes), {});
   });
 }
 

@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "fetch.hpp"
+#include "blocks.hpp"
 
 // Landmark i of a side covers [begin[i], end[i]) of it; windows may overlap.
 struct Side {
@@ -39,6 +39,27 @@ static INLINE void add_scaled(const Real* from, Real factor, int D, Real* to) {
   for (; d < D; ++d) to[d] += factor * from[d];
 }
 
+// to += factor · (the sum of `length` rows of x), D numbers, held in registers meanwhile.
+template <class Real>
+static INLINE void add_run(Rows<const Real> x, int64_t length, Real factor, int D, Real* to) {
+  using L = Lanes<Real>;
+  const int whole = D / L::count * L::count;
+  in_strips<Real>(whole, [&](int d, auto vectors) INLINED {
+    constexpr int across = decltype(vectors)::value;
+    typename L::Vector sum[across] = {};
+    for (int64_t t = 0; t < length; ++t)
+#pragma GCC unroll 4
+      for (int i = 0; i < across; ++i) sum[i] += L::load(x.row(t) + d + i * L::count);
+#pragma GCC unroll 4
+    for (int i = 0; i < across; ++i) {
+      Real* at = to + d + i * L::count;
+      L::store(at, L::load(at) + L::all(factor) * sum[i]);
+    }
+  });
+  for (int64_t t = 0; t < length; ++t)
+    for (int d = whole; d < D; ++d) to[d] += factor * x.row(t)[d];
+}
+
 // landmark_MD = scale · means of q [N, D].
 template <class Real>
 static INLINE void pooled(Rows<const Real> q, const Windows& windows, double scale, int D,
@@ -47,8 +68,7 @@ static INLINE void pooled(Rows<const Real> q, const Windows& windows, double sca
   std::memset(landmark_MD, 0, sizeof(Real) * M * D);
   each_run(windows, [&](int64_t landmark, int64_t first, int64_t length, double share) INLINED {
     const Real factor = Real(scale * share);
-    Real* to = landmark_MD + landmark * D;
-    for (int64_t t = first; t < first + length; ++t) add_scaled(q.row(t), factor, D, to);
+    add_run<Real>({q.row(first), q.step}, length, factor, D, landmark_MD + landmark * D);
   });
 }
 
