@@ -44,20 +44,6 @@ static void outer(const Real* a_MD, const Real* b_MD, int M, int D, Real* b_DT, 
   }
 }
 
-// sum += y x of a block of rows and every vector of a tile.
-template <class Real, int Height>
-static INLINE void add_products(typename Lanes<Real>::Vector (&sum)[Height][kTokens],
-                                const Real* y_MD, int D, int d, const Real* x_DT) {
-  using L = Lanes<Real>;
-  typename L::Vector x[kTokens];
-#pragma GCC unroll 4
-  for (int k = 0; k < kTokens; ++k) x[k] = L::load(x_DT + d * L::tile + k * L::count);
-#pragma GCC unroll 8
-  for (int j = 0; j < Height; ++j)
-#pragma GCC unroll 4
-    for (int k = 0; k < kTokens; ++k) sum[j][k] += L::all(y_MD[j * D + d]) * x[k];
-}
-
 // G of a block of rows in the place of P, given dP; adds it to the sums of G's columns [tile].
 template <class Real, int Height>
 static INLINE void times_kernel(const typename Lanes<Real>::Vector (&dp)[Height][kTokens],
@@ -96,8 +82,19 @@ static INLINE void kernel_gradient(const Head<Real>& head, const BackwardRoom<Re
     for (int d = 0; d < D; ++d) {
       next_o.one();
       next_v.one();
-      add_products<Real, rows>(dp, w, D, d, room.turned_o);
-      add_products<Real, rows>(dp, ds, D, d, room.turned_v);
+      typename L::Vector o[kTokens], v[kTokens];
+#pragma GCC unroll 4
+      for (int k = 0; k < kTokens; ++k) o[k] = L::load(room.turned_o + d * L::tile + k * L::count);
+#pragma GCC unroll 8
+      for (int j = 0; j < rows; ++j)
+#pragma GCC unroll 4
+        for (int k = 0; k < kTokens; ++k) dp[j][k] += L::all(w[j * D + d]) * o[k];
+#pragma GCC unroll 4
+      for (int k = 0; k < kTokens; ++k) v[k] = L::load(room.turned_v + d * L::tile + k * L::count);
+#pragma GCC unroll 8
+      for (int j = 0; j < rows; ++j)
+#pragma GCC unroll 4
+        for (int k = 0; k < kTokens; ++k) dp[j][k] += L::all(ds[j * D + d]) * v[k];
     }
     times_kernel<Real, rows>(dp, p_MT + ptrdiff_t(row) * L::tile, column_sums);
   });
