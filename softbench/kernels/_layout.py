@@ -6,6 +6,8 @@ free. What is made is laid out by a rule of shapes alone, so that it can be told
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -22,6 +24,30 @@ def check_alike(q_BHND: Tensor, v_BHND: Tensor) -> None:
                 f"backend fused needs q and v of one {name}, [B, H, N, D]: q has {of_q}, v {of_v}; "
                 "take eager, or make them alike"
             )
+
+
+def check_landmarks(q_BHND: Tensor, landmarks_BHMD: Tensor, inverse_BHMM: Tensor) -> None:
+    """ValueError unless landmarks and an inverse of as many fit the queries, in dtype and device."""
+    batch, heads, _, width = q_BHND.shape
+    number = landmarks_BHMD.shape[-2]
+    wanted = ((batch, heads, number, width), (batch, heads, number, number))
+    for name, x, shape in zip(
+        ("landmarks", "the inverse"), (landmarks_BHMD, inverse_BHMM), wanted, strict=True
+    ):
+        if x.shape != shape or x.dtype != q_BHND.dtype or x.device != q_BHND.device:
+            raise ValueError(
+                f"{name} must be {list(shape)}, {q_BHND.dtype} on {q_BHND.device}, for queries "
+                f"{list(q_BHND.shape)}; got {list(x.shape)}, {x.dtype} on {x.device}"
+            )
+
+
+def check_windows(tokens: int, rows: Sequence[int], columns: Sequence[int], width: int) -> None:
+    """ValueError unless a grid of windows, its rows `width` long, has so many tokens."""
+    if rows[-1] * width != tokens or columns[-1] != width:
+        raise ValueError(
+            f"windows over {rows[-1]} rows and {columns[-1]} columns of a grid {width} wide do not "
+            f"cover {tokens} tokens"
+        )
 
 
 def padded(x: Tensor) -> Tensor:

@@ -18,7 +18,15 @@ import torch
 from torch import Tensor
 
 from softbench.kernels import _compiled
-from softbench.kernels._layout import check_alike, cut, empty_of, made_like, narrowed, padded
+from softbench.kernels._layout import (
+    check_alike,
+    check_landmarks,
+    cut,
+    empty_of,
+    made_like,
+    narrowed,
+    padded,
+)
 from softbench.kernels._operators import operator
 
 Triple = tuple[Tensor, Tensor, Tensor]
@@ -31,9 +39,10 @@ def low_rank(
     """[B, H, N, D] = P X (Pᵀ v), laid out as v is; float32 or float64, on the CPU or meta.
 
     The queries are divided by D^(1/4) inside, the landmarks are not. RuntimeError: a backward pass
-    with create_graph=True. ValueError: queries and values are not alike.
+    with create_graph=True. ValueError: queries and values, or landmarks and inverse, do not fit.
     """
     check_alike(q_BHND, v_BHND)
+    check_landmarks(q_BHND, landmarks_BHMD, inverse_BHMM)
     given = (q_BHND, landmarks_BHMD, inverse_BHMM, v_BHND)
     if not torch.is_grad_enabled():  # where a call takes microseconds, so does asking for gradients
         return cast(Tensor, torch.ops.softbench.low_rank.default(*given)[0])

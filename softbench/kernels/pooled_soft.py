@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from softbench.kernels import _compiled
-from softbench.kernels._layout import check_alike, cut, made_like, narrowed, padded
+from softbench.kernels._layout import check_alike, check_windows, cut, made_like, narrowed, padded
 from softbench.kernels._operators import operator
 from softbench.kernels.low_rank import Four, refuse_second
 
@@ -31,9 +31,10 @@ def pooled_soft(
 
     windows: begins and ends of rows, of columns, and the tokens in a row of the grid, as
     `pooling.with_queries` takes them. RuntimeError: a backward pass with create_graph=True.
-    ValueError: a `num_iters` below 1; queries and values that are not alike.
+    ValueError: a `num_iters` below 1; queries and values not alike; windows that do not fit them.
     """
     check_alike(q_BHND, v_BHND)
+    check_windows(q_BHND.shape[2], *windows)
     if num_iters < 1:
         raise ValueError(f"num_iters is {num_iters}; newton needs at least 1 step")
     given = (q_BHND, v_BHND, *windows, num_iters, ridge)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from softbench.kernels import _compiled
+from softbench.kernels._layout import check_windows
 from softbench.kernels._operators import operator
 from softbench.kernels.low_rank import refuse_second
 
@@ -86,6 +87,7 @@ def _run(
     q: Tensor,
     windows: tuple[Sequence[int], Sequence[int], int],
 ) -> None:
+    check_windows(q.shape[2], *windows)
     sizes = _compiled.sizes_of(q.shape, 0, q.shape[3] ** -0.25)
     given = (ctypes.byref(sizes), ctypes.byref(_compiled.windows(*windows)))
     _compiled.call(name, q.dtype, *given, _compiled.operands(tensors))
