@@ -27,7 +27,7 @@ def check_alike(q_BHND: Tensor, v_BHND: Tensor) -> None:
 
 
 def check_landmarks(q_BHND: Tensor, landmarks_BHMD: Tensor, inverse_BHMM: Tensor) -> None:
-    """ValueError unless landmarks and an inverse of as many fit the queries, in dtype and device."""
+    """ValueError unless landmarks and an inverse of as many fit the queries, dtype and device."""
     batch, heads, _, width = q_BHND.shape
     number = landmarks_BHMD.shape[-2]
     wanted = ((batch, heads, number, width), (batch, heads, number, number))
