@@ -21,7 +21,10 @@ from softbench.kernels import _sources
 # What PyTorch calls the processor, and the builds that run on it, the best first.
 BUILDS = {"AVX512": ("avx512", "avx2", "plain"), "AVX2": ("avx2", "plain")}
 # What computes in memory that the caller hands over.
-WITH_SCRATCH = ("forward", "backward", "inverse", "inverse_gradient", "soft", "soft_gradient")
+WITH_SCRATCH = (
+    *("forward", "backward", "inverse", "inverse_gradient"),
+    *("soft", "soft_alone", "soft_gradient"),
+)
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 

@@ -11,12 +11,13 @@ from math import prod
 from operator import mul
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from softbench.kernels import _compiled, favor_costs
 
 LOW_RANK = ("softbench::low_rank", "softbench::low_rank_backward")
-SOFT = ("softbench::soft", "softbench::soft_backward")
+SOFT = ("softbench::soft", "softbench::soft_alone", "softbench::soft_backward")
 INVERSE = ("softbench::landmark_inverse", "softbench::landmark_inverse_backward")
 
 
@@ -36,6 +37,7 @@ CALLS = {
     "softbench::landmark_inverse": Call("inverse", (0, 1), (0, 0)),
     "softbench::landmark_inverse_backward": Call("inverse_gradient", (0, 2), (0, 1)),
     "softbench::soft": Call("soft", (3, 3), (1, 3)),
+    "softbench::soft_alone": Call("soft_alone", (3, 0), (1, 0)),
     "softbench::soft_backward": Call("soft_gradient", (5, 3), (2, 0)),
 }
 
@@ -68,7 +70,9 @@ def inverse_backward_flops(args: tuple[Any, ...], output: Any) -> int:
 
 def soft_flops(args: tuple[Any, ...], output: Any) -> int:
     """Those of the inverse and of the low-rank product; pooling has no products."""
-    q_BHND, landmarks_BHMD = args[0], output[3]
+    q_BHND, number = _tokens_and_landmarks("softbench::soft", args)
+    shape = (*q_BHND.shape[:2], number, q_BHND.shape[3])
+    landmarks_BHMD = torch.empty(shape, device="meta")
     inverse = inverse_flops((landmarks_BHMD, args[5]), None)
     return inverse + low_rank_flops((q_BHND, landmarks_BHMD), None)
 
@@ -86,6 +90,7 @@ FLOPS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "softbench::landmark_inverse": inverse_flops,
     "softbench::landmark_inverse_backward": inverse_backward_flops,
     "softbench::soft": soft_flops,
+    "softbench::soft_alone": soft_flops,
     "softbench::soft_backward": soft_backward_flops,
     "softbench::pooled": lambda args, output: 0,
     "softbench::add_pooled_gradient": lambda args, output: 0,
@@ -132,7 +137,7 @@ def workspace_bytes(name: str, args: tuple[Any, ...]) -> int:
 def _tokens_and_landmarks(name: str, args: tuple[Any, ...]) -> tuple[Tensor, int]:
     """The tensor of what is held against the landmarks, and their number."""
     backward = name.endswith("backward")
-    if name == "softbench::soft":
+    if name in ("softbench::soft", "softbench::soft_alone"):
         return args[0], len(args[2]) * len(args[3]) // 4
     if name == "softbench::soft_backward":
         return args[1], args[5].shape[2]

@@ -39,7 +39,7 @@ def pooled_soft(
         raise ValueError(f"num_iters is {num_iters}; newton needs at least 1 step")
     given = (q_BHND, v_BHND, *windows, num_iters, ridge)
     if not torch.is_grad_enabled():
-        return cast(Tensor, torch.ops.softbench.soft.default(*given)[0])
+        return cast(Tensor, torch.ops.softbench.soft_alone.default(*given))
     return cast(Tensor, _Soft.apply(*given))  # type: ignore[no-untyped-call]
 
 
@@ -81,7 +81,7 @@ def _forward(
     out, kept = made_like(inputs[1]), _kept(inputs[0], rows, columns)
     steps, shift = ctypes.c_int64(num_iters), ctypes.c_double(ridge)
     windows = ctypes.byref(_compiled.windows(rows, columns, width))
-    _run("soft", q.shape[-1], inputs, (out, *kept), (windows, steps, shift))
+    _run("soft", q.shape[-1], inputs, (out, *kept), (windows, steps, shift), _number(rows, columns))
     sums, weights, landmarks = (narrowed(one, q.shape[-1]) for one in kept[:3])
     return cut(out, v), sums, weights, landmarks, kept[3]
 
@@ -96,6 +96,36 @@ def _empty_forward(
     ridge: float,
 ) -> Five:
     return made_like(v), *_kept(q, rows, columns)
+
+
+def _alone(
+    q: Tensor,
+    v: Tensor,
+    rows: Sequence[int],
+    columns: Sequence[int],
+    width: int,
+    num_iters: int,
+    ridge: float,
+) -> Tensor:
+    """As `_forward`, with nothing kept for a gradient."""
+    inputs = padded(q), padded(v)
+    out = made_like(inputs[1])
+    steps, shift = ctypes.c_int64(num_iters), ctypes.c_double(ridge)
+    given = (ctypes.byref(_compiled.windows(rows, columns, width)), steps, shift)
+    _run("soft_alone", q.shape[-1], inputs, (out,), given, _number(rows, columns))
+    return cut(out, v)
+
+
+def _empty_alone(
+    q: Tensor,
+    v: Tensor,
+    rows: Sequence[int],
+    columns: Sequence[int],
+    width: int,
+    num_iters: int,
+    ridge: float,
+) -> Tensor:
+    return made_like(v)
 
 
 def _backward(
@@ -114,7 +144,8 @@ def _backward(
     rest = [padded(one) for one in (grad, sums, weights)]
     dq, dv = made_like(inputs[0]), made_like(inputs[1])
     windows = ctypes.byref(_compiled.windows(rows, columns, width))
-    _run("soft_gradient", q.shape[-1], (*inputs, x, *rest), (dq, dv), (windows,))
+    given = (*inputs, x, *rest)
+    _run("soft_gradient", q.shape[-1], given, (dq, dv), (windows,), landmarks.shape[2])
     return cut(dq, q), cut(dv, v)
 
 
@@ -135,9 +166,14 @@ def _empty_backward(
 
 def _kept(q: Tensor, rows: Sequence[int], columns: Sequence[int]) -> Four:
     """Pᵀ v, X Pᵀ v, landmarks and X, not yet computed."""
-    number = len(rows) * len(columns) // 4
+    number = _number(rows, columns)
     sums, weights, landmarks = (q.new_empty((*q.shape[:2], number, q.shape[-1])) for _ in range(3))
     return sums, weights, landmarks, q.new_empty((*q.shape[:2], number, number))
+
+
+def _number(rows: Sequence[int], columns: Sequence[int]) -> int:
+    """Of the windows, and so of the landmarks."""
+    return len(rows) * len(columns) // 4
 
 
 def _run(
@@ -146,11 +182,11 @@ def _run(
     inputs: Sequence[Tensor],
     outputs: Sequence[Tensor],
     given: Sequence[Any],
+    num_landmarks: int,
 ) -> None:
     """width: of a head before it was filled up; given: what stands before the tensors."""
     q = inputs[0]
-    number = (outputs[3] if name == "soft" else inputs[2]).shape[2]
-    sizes = _compiled.sizes_of(q.shape, number, width**-0.25)
+    sizes = _compiled.sizes_of(q.shape, num_landmarks, width**-0.25)
     scratch = _compiled.scratch(name, q, sizes)
     tensors = (_compiled.operands(inputs), _compiled.operands(outputs))
     memory = ctypes.c_void_p(scratch.data_ptr())
@@ -158,4 +194,5 @@ def _run(
 
 
 operator("soft", _forward, _empty_forward)
+operator("soft_alone", _alone, _empty_alone)
 operator("soft_backward", _backward, _empty_backward)

@@ -163,9 +163,10 @@ def test_memory_is_as_predicted(name: str, level: str, mode: str) -> None:
     assert told.values[0] == pytest.approx(found, rel=0.01 if level == "operator" else 0.05)
 
 
+@pytest.mark.parametrize("seq_len", [784, 3136])
 @pytest.mark.parametrize(("mode", "most"), [("forward", 1.2), ("forward_backward", 3.5)])
-def test_little_lives_beside_the_inputs(mode: str, most: float) -> None:
-    given = sized(3136, mode)
+def test_little_lives_beside_the_inputs(mode: str, most: float, seq_len: int) -> None:
+    given = sized(seq_len, mode)
     workload = build(given)
     found = peak_memory.measure(workload, Protocol())["peak_memory"].values[0]
     assert found <= most * workload.inputs[0].nbytes

@@ -14,6 +14,7 @@
   SCRATCH(Real, dtype, inverse, InverseRoom)                                                      \
   SCRATCH(Real, dtype, inverse_gradient, InverseBackwardRoom)                                     \
   SCRATCH(Real, dtype, soft, SoftRoom)                                                            \
+  SCRATCH(Real, dtype, soft_alone, SoftAloneRoom)                                                 \
   SCRATCH(Real, dtype, soft_gradient, SoftBackwardRoom)                                           \
   void forward_##dtype(const Sizes* sizes, const Operand* in, const Operand* out, void* scratch) { \
     all_forward<Real>(*sizes, in, out, scratch);                                                  \
@@ -38,6 +39,10 @@
   void soft_##dtype(const Sizes* sizes, const Windows* windows, int64_t steps, double ridge,      \
                     const Operand* in, const Operand* out, void* scratch) {                       \
     all_soft<Real>(*sizes, *windows, steps, ridge, in, out, scratch);                             \
+  }                                                                                               \
+  void soft_alone_##dtype(const Sizes* sizes, const Windows* windows, int64_t steps, double ridge, \
+                          const Operand* in, const Operand* out, void* scratch) {                 \
+    all_soft_alone<Real>(*sizes, *windows, steps, ridge, in, out, scratch);                       \
   }                                                                                               \
   void soft_gradient_##dtype(const Sizes* sizes, const Windows* windows, const Operand* in,       \
                              const Operand* out, void* scratch) {                                 \

@@ -46,14 +46,14 @@ static Kind<Real> room_of(const Sizes& sizes, void* scratch, int64_t thread) {
 
 template <class Real>
 static Head<Real> head_of(const Sizes& sizes, const Operand& q, const Operand& v,
-                          const Operand& landmarks, const Operand& inverse, int64_t index) {
+                          const Real* landmark_MD, const Real* inverse_MM, int64_t index) {
   return {int(sizes.tokens),
           int(sizes.landmarks),
           int(sizes.width),
           rows_of<const Real>(q, index, sizes),
           rows_of<const Real>(v, index, sizes),
-          matrix_of<const Real>(landmarks, index, sizes),
-          matrix_of<const Real>(inverse, index, sizes),
+          landmark_MD,
+          inverse_MM,
           sizes.scale};
 }
 

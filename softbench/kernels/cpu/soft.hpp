@@ -15,6 +15,23 @@ struct SoftRoom {
   }
 };
 
+// What the backward pass is given: S, W, landmarks and X of one head.
+template <class Real>
+struct Kept {
+  Real *s_MD, *w_MD, *landmark_MD, *inverse_MM;
+};
+
+// Without one they are of the head in hand only.
+template <class Real>
+struct SoftAloneRoom {
+  Kept<Real> kept;
+  SoftRoom<Real> steps;
+  SoftAloneRoom(Scratch<Real>& scratch, int N, int M, int D)
+      : kept{scratch.take(ptrdiff_t(M) * D), scratch.take(ptrdiff_t(M) * D),
+             scratch.take(ptrdiff_t(M) * D), scratch.take(ptrdiff_t(M) * M)},
+        steps(scratch, N, M, D) {}
+};
+
 template <class Real>
 struct SoftBackwardRoom {
   Real *dl, *through_x, *dx;
@@ -42,23 +59,41 @@ static Next<Real> ahead(const Operand& x, int64_t index, const Sizes& sizes, int
   return {rows_of<const Real>(x, index, sizes), count, int(sizes.width)};
 }
 
+// Out of one head; S, W, landmarks and X stay in `kept`.
+template <class Real>
+static void soft_head(const Sizes& sizes, const Windows& windows, int64_t steps, double ridge,
+                      const Operand* in, const Operand& out, int64_t index, SoftRoom<Real>& room,
+                      Kept<Real> kept) {
+  const int M = int(sizes.landmarks), D = int(sizes.width);
+  pooled<Real>(rows_of<const Real>(in[0], index, sizes), windows, sizes.scale, D, kept.landmark_MD);
+  landmark_inverse<Real>(kept.landmark_MD, M, D, room.inverse, steps, ridge, kept.inverse_MM,
+                         ahead<Real>(in[1], index, sizes, 1 << 19).template share<2>(0, 1, 1));
+  forward<Real>(head_of<Real>(sizes, in[0], in[1], kept.landmark_MD, kept.inverse_MM, index),
+                room.tokens, output_of<Real>(out, index, sizes), kept.s_MD, kept.w_MD,
+                ahead<Real>(in[0], index + sizes.threads, sizes, 1 << 20));
+}
+
 // in: q, v; out: out, S, W, landmarks, X.
 template <class Real>
 static void all_soft(const Sizes& sizes, const Windows& windows, int64_t steps, double ridge,
                      const Operand* in, const Operand* out, void* scratch) {
   in_large_pages<Real>(out[0], sizes);
-  const int M = int(sizes.landmarks), D = int(sizes.width);
   for_heads(sizes, [&](int64_t thread, int64_t index) {
     auto room = room_of<Real, SoftRoom>(sizes, scratch, thread);
-    Real* landmark_MD = matrix_of<Real>(out[3], index, sizes);
-    pooled<Real>(rows_of<const Real>(in[0], index, sizes), windows, sizes.scale, D, landmark_MD);
-    landmark_inverse<Real>(landmark_MD, M, D, room.inverse, steps, ridge,
-                           matrix_of<Real>(out[4], index, sizes),
-                           ahead<Real>(in[1], index, sizes, 1 << 19).template share<2>(0, 1, 1));
-    forward<Real>(head_of<Real>(sizes, in[0], in[1], out[3], out[4], index), room.tokens,
-                  output_of<Real>(out[0], index, sizes), matrix_of<Real>(out[1], index, sizes),
-                  matrix_of<Real>(out[2], index, sizes),
-                  ahead<Real>(in[0], index + sizes.threads, sizes, 1 << 20));
+    const auto kept = [&](int one) { return matrix_of<Real>(out[one], index, sizes); };
+    soft_head<Real>(sizes, windows, steps, ridge, in, out[0], index, room,
+                    {kept(1), kept(2), kept(3), kept(4)});
+  });
+}
+
+// That without a gradient to come. in: q, v; out: out.
+template <class Real>
+static void all_soft_alone(const Sizes& sizes, const Windows& windows, int64_t steps, double ridge,
+                           const Operand* in, const Operand* out, void* scratch) {
+  in_large_pages<Real>(out[0], sizes);
+  for_heads(sizes, [&](int64_t thread, int64_t index) {
+    auto room = room_of<Real, SoftAloneRoom>(sizes, scratch, thread);
+    soft_head<Real>(sizes, windows, steps, ridge, in, out[0], index, room.steps, room.kept);
   });
 }
 
@@ -71,7 +106,9 @@ static void all_soft_gradients(const Sizes& sizes, const Windows& windows, const
   const int M = int(sizes.landmarks), D = int(sizes.width);
   for_heads(sizes, [&](int64_t thread, int64_t index) {
     auto room = room_of<Real, SoftBackwardRoom>(sizes, scratch, thread);
-    const Head<Real> head = head_of<Real>(sizes, in[0], in[1], in[2], in[3], index);
+    const Real* landmark_MD = matrix_of<const Real>(in[2], index, sizes);
+    const Real* inverse_MM = matrix_of<const Real>(in[3], index, sizes);
+    const Head<Real> head = head_of<Real>(sizes, in[0], in[1], landmark_MD, inverse_MM, index);
     const Rows<Real> dq = output_of<Real>(out[0], index, sizes);
     backward<Real>(head, room.tokens, rows_of<const Real>(in[4], index, sizes),
                    matrix_of<const Real>(in[5], index, sizes),

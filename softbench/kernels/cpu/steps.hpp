@@ -13,7 +13,9 @@ static void all_forward(const Sizes& sizes, const Operand* in, const Operand* ou
   in_large_pages<Real>(out[0], sizes);
   for_heads(sizes, [&](int64_t thread, int64_t index) {
     auto room = room_of<Real, Room>(sizes, scratch, thread);
-    forward<Real>(head_of<Real>(sizes, in[0], in[1], in[2], in[3], index), room,
+    const Real* landmark_MD = matrix_of<const Real>(in[2], index, sizes);
+    const Real* inverse_MM = matrix_of<const Real>(in[3], index, sizes);
+    forward<Real>(head_of<Real>(sizes, in[0], in[1], landmark_MD, inverse_MM, index), room,
                   output_of<Real>(out[0], index, sizes), matrix_of<Real>(out[1], index, sizes),
                   matrix_of<Real>(out[2], index, sizes));
   });
@@ -26,7 +28,9 @@ static void all_backward(const Sizes& sizes, const Operand* in, const Operand* o
   in_large_pages<Real>(out[1], sizes);
   for_heads(sizes, [&](int64_t thread, int64_t index) {
     auto room = room_of<Real, BackwardRoom>(sizes, scratch, thread);
-    backward<Real>(head_of<Real>(sizes, in[0], in[1], in[2], in[3], index), room,
+    const Real* landmark_MD = matrix_of<const Real>(in[2], index, sizes);
+    const Real* inverse_MM = matrix_of<const Real>(in[3], index, sizes);
+    backward<Real>(head_of<Real>(sizes, in[0], in[1], landmark_MD, inverse_MM, index), room,
                    rows_of<const Real>(in[4], index, sizes),
                    matrix_of<const Real>(in[5], index, sizes),
                    matrix_of<const Real>(in[6], index, sizes),
