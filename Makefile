@@ -31,7 +31,7 @@ lint: $(READY)
 	@$(BIN)/mypy
 
 # The mark is removed first and made last: an interrupted set-up starts again from nothing.
-$(READY): pyproject.toml setup.py constraints.txt $(wildcard softbench/kernels/cpu/*)
+$(READY): pyproject.toml setup.py constraints.txt softbench/kernels/_sources.py $(wildcard softbench/kernels/cpu/*)
 	@rm -f $(READY)
 	@command -v "$(PYTHON)" >/dev/null || { \
 	  echo "softbench needs Python 3.11 or newer; $(PYTHON) was not found"; exit 1; }

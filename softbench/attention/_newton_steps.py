@@ -8,8 +8,9 @@ products that reach no digit of the result.
 
 `lean` takes for zero what is below ε² of the largest gradient of its matrix. What one step back
 adds to the gradient of A is `-X G X`. G no more than doubles from step to step, and X is halved
-where it does, so that what was left out stays ε² of the whole. Eager has the plain steps: authors'
-code on a CPU takes as long.
+where it does, so that what was left out stays ε² of the whole. Where the gradient that comes in is
+so small that ε² of it is subnormal, so is what is kept: as slow as before, and as right. Eager has
+the plain steps: authors' code on a CPU takes as long.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ def flash(q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> Tensor:
     gradients in the order [B, N, H, D], copied to that on their way in, and back on their way out.
     """
     heads = (q_BHND, k_BHSD, v_BHSD)
+    _check_heads(*heads)
     if q_BHND.device.type != "meta" and q_BHND.numel() == 0:  # as in `fused`
         return (q_BHND @ k_BHSD.mT) @ v_BHSD
     if not all(one.is_contiguous() for one in heads):
@@ -64,6 +65,8 @@ def fused_by(kernel: Kernel, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor) -> 
     """[B, H, N, D] by `kernel`. RuntimeError: the device has none for these tensors."""
     if q_BHND.device.type == "meta":
         return _on_meta(kernel, q_BHND, k_BHND, v_BHND)
+    if q_BHND.numel() == 0:  # as in `fused`
+        return (q_BHND @ k_BHND.mT) @ v_BHND
     with sdpa_kernel(KERNELS[kernel]):
         return functional.scaled_dot_product_attention(q_BHND, k_BHND, v_BHND)
 
@@ -84,6 +87,16 @@ def kernel_ran(
             what = f"PyTorch has no {kernel or 'fused'} attention for {dtype} on {device}"
             raise Unsupported(f"{what}; sdpa takes what there is") from None
     return str(SDPBackend(choice).name).lower()
+
+
+def _check_heads(q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> None:
+    """ValueError for what would be read beyond its end: the kernel itself checks little."""
+    fitting = (*q_BHND.shape[:2], k_BHSD.shape[2], q_BHND.shape[3])
+    if k_BHSD.shape != fitting or v_BHSD.shape != fitting:
+        raise ValueError(
+            f"keys and values must be {list(fitting)} for queries {list(q_BHND.shape)}; keys are "
+            f"{list(k_BHSD.shape)}, values {list(v_BHSD.shape)}; take eager, or make them alike"
+        )
 
 
 def _flash(q_BHND: Tensor, k_BHSD: Tensor, v_BHSD: Tensor) -> Tensor:

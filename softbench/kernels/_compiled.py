@@ -8,6 +8,7 @@ as it does PyTorch's own.
 from __future__ import annotations
 
 import ctypes
+import sysconfig
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -137,18 +138,22 @@ def _library() -> ctypes.CDLL:
 
 def _check_sources(library: ctypes.CDLL) -> None:
     """RuntimeError: the library was not compiled of the sources that lie here."""
-    library.sources.restype = ctypes.c_char_p
-    compiled, here = library.sources().decode(), _sources.digest()
+    compiled, here = "unknown", _sources.digest()
+    if hasattr(library, "sources"):
+        library.sources.restype = ctypes.c_char_p
+        compiled = library.sources().decode()
     if here not in (None, compiled):
         raise RuntimeError(
             f"the compiled kernels are of sources {compiled}, and {here} lie here; install again: "
-            "pip install -e . (or make, which does so by itself)"
+            "make setup, or pip install -e ."
         )
 
 
 def _file(build: str) -> Path | None:
     """The shared library of a build; None if it was not built."""
-    return next(iter(sorted(Path(__file__).parent.glob(f"_low_rank_{build}.*so"))), None)
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    path = Path(__file__).with_name(f"_low_rank_{build}{suffix}")
+    return path if path.exists() else None
 
 
 # Constants, for a graph that is compiled can neither ask the processor nor look for files.

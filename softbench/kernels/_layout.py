@@ -17,6 +17,8 @@ from softbench.kernels import _compiled
 
 def check_alike(q_BHND: Tensor, v_BHND: Tensor) -> None:
     """ValueError unless both have four dimensions, the same sizes, dtype and device."""
+    if q_BHND.dtype not in _compiled.DTYPES:
+        raise ValueError(f"the kernels compute in float32 or float64, not in {q_BHND.dtype}")
     for name in ("shape", "dtype", "device"):
         of_q, of_v = getattr(q_BHND, name), getattr(v_BHND, name)
         if of_q != of_v or q_BHND.dim() != 4:
@@ -42,11 +44,22 @@ def check_landmarks(q_BHND: Tensor, landmarks_BHMD: Tensor, inverse_BHMM: Tensor
 
 
 def check_windows(tokens: int, rows: Sequence[int], columns: Sequence[int], width: int) -> None:
-    """ValueError unless a grid of windows, its rows `width` long, has so many tokens."""
-    if rows[-1] * width != tokens or columns[-1] != width:
+    """ValueError unless windows cover a grid of so many tokens, its rows `width` long, and no more.
+
+    rows, columns: where the windows of each side begin, then where they end.
+    """
+    for edges in (rows, columns):
+        begins, ends = edges[: len(edges) // 2], edges[len(edges) // 2 :]
+        windows = zip(begins, ends, strict=False)
+        if len(begins) != len(ends) or not all(0 <= a < b <= ends[-1] for a, b in windows):
+            raise ValueError(
+                f"windows begin at {list(begins)} and end at {list(ends)}; each must begin before "
+                "it ends, and the last end last"
+            )
+    if not rows or not columns or rows[-1] * width != tokens or columns[-1] != width:
         raise ValueError(
-            f"windows over {rows[-1]} rows and {columns[-1]} columns of a grid {width} wide do not "
-            f"cover {tokens} tokens"
+            f"windows over {rows[-1:]} rows and {columns[-1:]} columns of a grid {width} wide do "
+            f"not cover {tokens} tokens"
         )
 
 

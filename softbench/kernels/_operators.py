@@ -19,7 +19,8 @@ def operator(
 
     Both take the same annotated arguments; `changes` names those that `run` writes to. PyTorch's
     `custom_op` would do the same and look for aliases in every call, 30 µs that a kernel of a few
-    hundred need not spend; here no output shares memory with an input.
+    hundred need not spend; here no output shares memory with an input. An operator trusts who calls
+    it: shapes are checked by the functions that stand beside it.
     """
     full = f"softbench::{name}"
     schema = torch.library.infer_schema(run, mutates_args=changes)

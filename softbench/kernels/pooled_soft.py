@@ -140,11 +140,11 @@ def _backward(
     columns: Sequence[int],
     width: int,
 ) -> tuple[Tensor, Tensor]:
-    inputs = [padded(one) for one in (q, v, landmarks)]
-    rest = [padded(one) for one in (grad, sums, weights)]
+    inputs = [padded(q), padded(v), padded(landmarks).contiguous()]
+    rest = [padded(grad), *(padded(one).contiguous() for one in (sums, weights))]
     dq, dv = made_like(inputs[0]), made_like(inputs[1])
     windows = ctypes.byref(_compiled.windows(rows, columns, width))
-    given = (*inputs, x, *rest)
+    given = (*inputs, x.contiguous(), *rest)
     _run("soft_gradient", q.shape[-1], given, (dq, dv), (windows,), landmarks.shape[2])
     return cut(dq, q), cut(dv, v)
 

@@ -27,8 +27,10 @@ def with_queries(
 
     rows, columns: where the windows of each side begin, then where they end; width: tokens in a
     row of the grid. Landmarks are numbered row by row. What uses the queries must use those given
-    back, and nothing else may, for their gradient is changed in place.
+    back, and nothing else may, for their gradient is changed in place. ValueError: windows that do
+    not cover the tokens.
     """
+    check_windows(q_BHND.shape[2], rows, columns, width)
     given = (q_BHND, rows, columns, width)
     if not torch.is_grad_enabled():
         return q_BHND, torch.ops.softbench.pooled.default(*given)

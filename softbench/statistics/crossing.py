@@ -5,7 +5,8 @@ four nearest lengths, which makes it a weighted sum of measured log medians. Its
 therefore Welch's, with Satterthwaite's degrees of freedom, and the crossing may lie wherever that
 interval holds zero (as Fieller 1954 does for a ratio). A straight line between neighbours would be
 off by more than the noise: on lengths that double, a linear and a quadratic cost bend the ratio by
-over a percent (results/validation/intervals.md).
+over a percent (results/validation/intervals.md). Where the four lie so unevenly that the cubic's
+weights would blow up what each of them scatters, it is the line all the same.
 
 Neighbouring lengths and both methods are taken as measured apart. What a process does to both alike
 cancels, and the interval is too wide then; what it did to all lengths of one method alone would
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 FEWEST_PROCESSES = 3
 NEAREST = 4
+MOST_WEIGHT = 2.0  # in all, signs aside; of evenly spaced lengths at most 1.64
 PLACES = 32  # looked at between two measured lengths
 
 
@@ -129,12 +131,20 @@ def _between(logs: list[float], gaps: list[Mean], confidence: float) -> tuple[Ar
 def _weights(places: Array, logs: list[float], start: int) -> Array:
     """How much each length counts at places after that of index `start`: [places, lengths].
 
-    The weights are Lagrange's for the cubic through the four nearest lengths.
+    The weights are Lagrange's for the cubic through the four nearest lengths, or for the line
+    through the two neighbours.
     """
+    first = max(0, min(start + 1 - NEAREST // 2, len(logs) - NEAREST))
+    weights = _lagrange(places, logs, range(first, min(first + NEAREST, len(logs))))
+    if len(logs) == 1 or abs(weights).sum(axis=1).max() <= MOST_WEIGHT:
+        return weights
+    return _lagrange(places, logs, range(start, start + 2))
+
+
+def _lagrange(places: Array, logs: list[float], near: range) -> Array:
+    """The weights of the polynomial through the lengths `near`: [places, lengths]."""
     import numpy as np
 
-    first = max(0, min(start + 1 - NEAREST // 2, len(logs) - NEAREST))
-    near = range(first, min(first + NEAREST, len(logs)))
     weights = np.zeros((len(places), len(logs)))
     for one in near:
         others = [logs[other] for other in near if other != one]

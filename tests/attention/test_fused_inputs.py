@@ -76,7 +76,9 @@ def test_nan_stays_nan(mechanism: ModuleType) -> None:
     q, v = (tokens(1, 1, 196, 16, seed=seed) for seed in range(2))
     q[0, 0, 5, 3] = torch.nan
     params = mechanism.Params()
-    out = mechanism.BACKENDS["fused"](q, None, v, params=params, weights={}, grid=(14, 14))
+    options: dict[str, Any] = {"params": params, "weights": {}, "grid": (14, 14)}
+    out = mechanism.BACKENDS["fused"](q, None, v, **options)
+    assert out.isnan().equal(mechanism.BACKENDS["eager"](q, None, v, **options).isnan())
     assert out.isnan().any()
 
 

@@ -9,6 +9,7 @@ kernel in place of flash.
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,7 @@ from fused_checks import EVERY, LAYOUTS, NAMES, call
 from mechanism_checks import laid_out, relative, seeded, tokens
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from softbench.attention import linformer, nystromformer
+from softbench.attention import _sdpa, linformer, nystromformer
 from softbench.case import Shape, Unsupported
 from softbench.contract.attention import case
 from softbench.workload import backend_ran
@@ -48,6 +49,21 @@ def test_a_layer_equals_its_eager_twin_under_autocast_and_without_gradient(
     assert found.dtype == wanted.dtype
     assert relative(found, wanted) < 0.05
     assert all(one.grad is not None for one in fused.parameters())
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [(2, 2, 64, 16), (1, 2, 64, 16), (1, 2, 64, 16)],
+        [(2, 2, 64, 16), (2, 1, 64, 16), (2, 1, 64, 16)],
+        [(2, 2, 64, 16), (2, 2, 64, 16), (2, 2, 65, 16)],
+        [(2, 2, 64, 16), (2, 2, 64, 8), (2, 2, 64, 8)],
+    ],
+)
+def test_flash_attention_by_its_name_reads_nothing_beyond(sizes: list[tuple[int, ...]]) -> None:
+    sys.setprofile(None)  # the check of shape suffixes would find it too
+    with pytest.raises(ValueError, match=r"keys and values must be \[2, 2, 6\d, 16\]"):
+        _sdpa.flash(*(tokens(*one) for one in sizes))
 
 
 @EVERY

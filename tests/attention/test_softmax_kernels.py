@@ -117,3 +117,11 @@ def outcome(steps: Generator[None, None, dict[str, Measurement]]) -> dict[str, M
     for _ in run():
         pass
     return found[0]
+
+
+@pytest.mark.parametrize("backend", ["sdpa", "flash", "math"])
+def test_an_empty_batch_has_an_empty_answer(backend: str) -> None:
+    """Mutant seen red: given to flash attention, which divides by the number of heads and dies."""
+    q = torch.zeros(2, 0, 9, 4)
+    out = softmax.BACKENDS[backend](q, q, q, params=softmax.Params(), weights={}, grid=None)
+    assert out.shape == q.shape

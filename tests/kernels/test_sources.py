@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,6 +44,11 @@ def test_kernels_of_other_sources_are_refused(
     monkeypatch.setattr(_sources, "digest", lambda: "0" * 16)
     with pytest.raises(RuntimeError, match="and 0000000000000000 lie here; install again"):
         _compiled._library()
+
+
+def test_kernels_that_do_not_tell_are_of_other_sources() -> None:
+    with pytest.raises(RuntimeError, match="kernels are of sources unknown"):
+        _compiled._check_sources(SimpleNamespace())  # type: ignore[arg-type]
 
 
 @built

@@ -1,9 +1,9 @@
 """Where two curves cross: known crossings found, censored at the measured lengths, covered.
 
-Mutants seen red: straight lines between lengths, the direction ignored, an end beyond the lengths
-closed, the first crossing for the last, a loss at the end overlooked, a change of lead not said, a
-normal quantile, half of the variance, single processes trusted, two processes of few calls trusted,
-equal counts a win.
+Mutants seen red: straight lines between lengths, cubics between lengths that lie unevenly, the
+direction ignored, an end beyond the lengths closed, the first crossing for the last, a loss at the
+end overlooked, a change of lead not said, a normal quantile, half of the variance, single processes
+trusted, two processes of few calls trusted, equal counts a win.
 """
 
 from __future__ import annotations
@@ -107,6 +107,21 @@ def test_the_interpolation_bends_with_the_curves() -> None:
     for at in np.geomspace(700, 14000, 40):
         found = crossing(pairs(*costs(float(at)), noise=1e-9), "lower")
         assert found.at == pytest.approx(at, rel=0.005)
+
+
+def test_a_noisy_length_beside_a_long_step_opens_nothing() -> None:
+    """The weights of the cubic through 784, 900, 1,024 and 3,136 tokens would add up to 4."""
+    lengths = (121, 144, 169, 196, 225, 256, 289, 324, 400, 484, 576, 676, 784, 900, 1024, 3136)
+    given = {}
+    for n in lengths:
+        noise = 0.3 if n == 1024 else 0.01
+        spread = [math.exp(noise * one) for one in (-1, 0, 1)]
+        own, rival = 1 + n / 196, 2 * (n / 196) ** 2
+        given[n] = timed([own * one for one in spread]), timed([rival * one for one in spread])
+    found = crossing(given, "lower")
+    assert found.low is not None
+    assert found.high is not None
+    assert 185 < found.low < 196 < found.high < 210
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:

@@ -83,23 +83,27 @@ static INLINE Vector polynomial(Vector rest) {
   return sum;
 }
 
-// 2^x of x <= 0; below the least normal number that or 0; NaN stays NaN.
+// 2^x of x <= 0; 0 where that is below the least normal number, for what is computed with smaller
+// ones takes many times as long; NaN stays NaN.
 template <class Real>
 static INLINE typename Lanes<Real>::Vector exp2(typename Lanes<Real>::Vector x) {
   using L = Lanes<Real>;
   using S = Series<Real>;
+  const auto seen = (x >= L::all(S::least)) | (x != x);
 #if defined(__AVX512F__)
   if constexpr (sizeof(Real) == 4) {
     const auto whole = _mm512_roundscale_ps(x, 0);
-    return _mm512_scalef_ps(polynomial<Real>(x - whole), whole);
+    const typename L::Vector power = _mm512_scalef_ps(polynomial<Real>(x - whole), whole);
+    return seen ? power : L::all(0);
   }
 #endif
-  x = x < L::all(S::least) ? L::all(S::least) : x;
   // Adding 1.5 · 2^mantissa rounds to the nearest whole number and leaves it in the low bits.
   const auto shifted = x + L::all(S::magic);
   const auto sum = polynomial<Real>(x - (shifted - L::all(S::magic)));
   const auto whole = reinterpret_cast<typename L::Mask>(shifted) << S::mantissa;
-  return reinterpret_cast<typename L::Vector>(reinterpret_cast<typename L::Mask>(sum) + whole);
+  const auto power =
+      reinterpret_cast<typename L::Vector>(reinterpret_cast<typename L::Mask>(sum) + whole);
+  return x != x ? x : seen ? power : L::all(0);
 }
 
 // Lanes of two vectors by their numbers, those of `other` after those of `one`.
