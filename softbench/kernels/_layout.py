@@ -51,10 +51,10 @@ def check_windows(tokens: int, rows: Sequence[int], columns: Sequence[int], widt
     for edges in (rows, columns):
         begins, ends = edges[: len(edges) // 2], edges[len(edges) // 2 :]
         windows = zip(begins, ends, strict=False)
-        if len(begins) != len(ends) or not all(0 <= a < b <= ends[-1] for a, b in windows):
+        if len(begins) != len(ends) or not all(0 <= a <= b <= ends[-1] for a, b in windows):
             raise ValueError(
-                f"windows begin at {list(begins)} and end at {list(ends)}; each must begin before "
-                "it ends, and the last end last"
+                f"windows begin at {list(begins)} and end at {list(ends)}; none may end before it "
+                "begins, and the last must end last"
             )
     if not rows or not columns or rows[-1] * width != tokens or columns[-1] != width:
         raise ValueError(

@@ -20,8 +20,8 @@ WINDOWS = [
     (((0, 2, 2, 4), (0, 1, 1, 2), 3), "do not cover 12 tokens"),
     ((((), (0, 1, 1, 3), 3)), "do not cover 12 tokens"),
     (((-5, 2, 2, 4), (0, 1, 1, 3), 3), r"begin at \[-5, 2\]"),
-    (((0, 2, 9, 4), (0, 1, 1, 3), 3), "the last end last"),
-    (((0, 2, 0, 4), (0, 1, 1, 3), 3), "each must begin before it ends"),
+    (((0, 2, 9, 4), (0, 1, 1, 3), 3), "the last must end last"),
+    (((3, 2, 2, 4), (0, 1, 1, 3), 3), "none may end before it begins"),
     (((0, 4, 4), (0, 1, 1, 3), 3), r"begin at \[0\] and end at \[4, 4\]"),
 ]
 
