@@ -1,7 +1,7 @@
 """Where numbers end: queries too far for any float, NaN of any kind, kernels below the least float.
 
-Each build in a process of its own. Mutants seen red: 2^-inf taken for NaN, small powers kept as the
-least normal number or as subnormal ones, a NaN's payload let into the exponent.
+Each build in a process of its own. Mutants seen red: powers below the least normal number kept, a
+NaN's payload let into the exponent.
 """
 
 from __future__ import annotations
