@@ -1,0 +1,155 @@
+"""A stem that has torch loaded, and the benches it forks: processes that time calls when asked.
+
+Run as a file by the interpreter of the side that is to be timed, never imported with softbench: a
+bench imports softbench from its own side's tree, whatever version that is, and of it only what
+turns a case into a step. So both sides are timed by one and the same loop.
+
+Benches that one stem forks have torch's code at the same addresses: what an address does to a time
+is common to both sides, and a fork takes milliseconds where importing torch takes seconds.
+
+    stem, standard input:   {"socket": path, "root": tree or null, "plugins": […], "threads": n}
+                                                          → {"pid": …} on its standard output
+                            {"ended": pid}                → {"code": …}, negative for a signal
+    bench, on the socket:   {"cases": […]}                → {"ready": [[calls' seconds], …]} or
+                                                            {"failed": [index, words]}
+                            {"core": n}                   → {}: runs on that core alone from now on
+                            {"slot": [index, calls, per]} → {"seconds": …}: of `calls` calls, by `per`
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import socket
+import sys
+from contextlib import suppress
+from time import perf_counter
+from typing import Any, NoReturn
+
+WARM_SECONDS = 0.02  # of calls before a case is said to be ready
+WORDS = 500  # of an error that are passed on
+
+
+def main() -> None:
+    """Load what every bench needs, then fork one for each line of standard input."""
+    import numpy  # noqa: F401
+    import pydantic  # noqa: F401
+    import torch
+    import torch.fx.experimental.symbolic_shapes  # noqa: F401 - else the first backward imports it
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    _say(answers, {"versions": {"python": sys.version.split()[0], "torch": torch.__version__}})
+    for line in sys.stdin:
+        told = json.loads(line)
+        if "ended" in told:
+            code = os.waitstatus_to_exitcode(os.waitpid(told["ended"], 0)[1])
+            _say(answers, {"code": code})
+            continue
+        pid = os.fork()
+        if pid == 0:
+            _bench(told)
+        _say(answers, {"pid": pid})
+
+
+def _say(answers: int, message: dict[str, Any]) -> None:
+    os.write(answers, json.dumps(message).encode() + b"\n")
+
+
+def _bench(told: dict[str, Any]) -> NoReturn:
+    """Serve the driver until it closes the socket."""
+    link = socket.socket(socket.AF_UNIX)
+    link.connect(told["socket"])
+    if told["root"] is not None:
+        sys.path.insert(0, told["root"])
+    lines = link.makefile("rw", encoding="utf-8")
+    workloads: list[Any] = []
+    with suppress(BrokenPipeError, ConnectionResetError):
+        for line in lines:
+            asked = json.loads(line)
+            answer: dict[str, Any]
+            if "slot" in asked:
+                index, calls, per = asked["slot"]
+                answer = {"seconds": _timed(workloads[index], calls) / per}
+            elif "core" in asked:
+                os.sched_setaffinity(0, {asked["core"]})
+                answer = {}
+            else:
+                answer = _made_ready(asked["cases"], told, workloads)
+            lines.write(json.dumps(answer) + "\n")
+            lines.flush()
+    os._exit(0)
+
+
+def _made_ready(
+    cases: list[dict[str, Any]], told: dict[str, Any], workloads: list[Any]
+) -> dict[str, Any]:
+    """Build every case and warm it up: seconds of its fastest call, or what went wrong in which."""
+    seconds, index = [], -1
+    try:
+        _prepare(told)
+        from softbench.case import Case
+        from softbench.workload import build
+
+        for index, case in enumerate(cases):  # noqa: B007 - the one that failed is named
+            workload = build(Case.model_validate(case))
+            workloads.append(workload)
+            seconds.append(_warmed(workload))
+    except BaseException as error:  # whatever it is, it is an answer about the case
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return {"failed": [index, words[:WORDS]]}
+    return {"ready": seconds, "softbench": _where()}
+
+
+def _prepare(told: dict[str, Any]) -> None:
+    """The numerics of softbench's protocol, and the side's plug-in files."""
+    import torch
+    import torch.fx.experimental.symbolic_shapes  # noqa: F401 - else the first backward imports it
+
+    torch.set_num_threads(told["threads"])
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    from pathlib import Path
+
+    from softbench import plugins
+
+    for path in told["plugins"]:
+        plugins.adopt(Path(path))
+
+
+def _where() -> str:
+    import softbench
+
+    return os.path.dirname(os.path.dirname(os.path.abspath(str(softbench.__file__))))  # noqa: PTH
+
+
+def _warmed(workload: Any) -> float:
+    """Seconds of the fastest of the calls that warm the case up, at least three."""
+    fastest, spent, calls = float("inf"), 0.0, 0
+    while spent < WARM_SECONDS or calls < 3:
+        once = _timed(workload, 1, warm=0)
+        fastest, spent, calls = min(fastest, once), spent + once, calls + 1
+    return fastest
+
+
+def _timed(workload: Any, calls: int, warm: int = 1) -> float:
+    """Seconds of `calls` steps, after one that brings back what the other side's turn threw out."""
+    for _ in range(warm):
+        workload.step()
+    gc.collect(0)
+    gc.disable()
+    workload.synchronize()
+    start = perf_counter()
+    for _ in range(calls):
+        workload.step()
+    workload.synchronize()
+    elapsed = perf_counter() - start
+    gc.enable()
+    workload.clear_gradients()
+    return elapsed
+
+
+if __name__ == "__main__":
+    main()

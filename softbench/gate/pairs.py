@@ -1,0 +1,112 @@
+"""Pairs of fresh processes, one of each side, that take turns on every cell.
+
+In a pair both processes live from the first slot to the last. Which is started first is drawn; a
+slot visits the cells in an order drawn anew, and at each cell the sides (and the slowed heads, when
+calibrating) in an order drawn anew. So no side has a place of its own in time.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from math import ceil
+from typing import Any
+
+from softbench.case import Case
+from softbench.gate.rules import Timing
+from softbench.gate.sides import Side
+from softbench.gate.stems import Bench, BenchDied, Stem
+
+PATIENCE = 300.0  # seconds for a bench to build and warm up its cases, or for a slot
+MARGIN = 1.2  # a call may run faster than it did while warming up
+STEP = 10  # calls that a slowdown is a whole number of: +10 % is one call more in ten
+
+
+class CellFailed(Exception):  # noqa: N818 - a finding about a side
+    """A side could not build, warm up or time a cell; `index` is the cell's, -1 if none."""
+
+    def __init__(self, side: str, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.side, self.index = side, index
+
+
+Samples = dict[str, list[list[int]]]  # side to, for each cell, nanoseconds of a call by slot
+
+
+def timed_pairs(
+    sides: Sequence[Side], cases: Sequence[Case], rules: Timing, dice: random.Random
+) -> Iterator[Samples]:
+    """Samples of one pair after another, without end. Raises CellFailed.
+
+    More than two sides make more than a pair: a process of each, all treated alike.
+    """
+    with ExitStack() as stack:
+        stems = {}
+        for python in {side.python for side in sides}:
+            stems[python] = Stem(python, rules.threads)
+            stack.callback(stems[python].stop)
+        calls: list[int] = []
+        while True:
+            benches = {
+                side: stems[side.python].bench(side) for side in dice.sample(sides, len(sides))
+            }
+            fastest = _ready(benches, cases)
+            if rules.pinned:
+                _pin(benches, dice)
+            calls = calls or [_calls(seconds, rules, sides) for seconds in fastest]
+            yield _sampled(benches, calls, rules, dice)
+            for bench in benches.values():
+                bench.close()
+
+
+def _ready(benches: Mapping[Side, Bench], cases: Sequence[Case]) -> list[float]:
+    """Seconds of each cell's fastest call on any side, once all have built and warmed all."""
+    asked = {"cases": [case.model_dump(mode="json") for case in cases]}
+    told = []
+    for bench in benches.values():  # all at once: half of it is loading
+        bench.begin(asked)
+    for side, bench in benches.items():
+        answer = _answered(bench, side, -1)
+        if "failed" in answer:
+            index, words = answer["failed"]
+            raise CellFailed(side.name, index, words)
+        told.append(answer["ready"])
+    return [min(seconds) for seconds in zip(*told, strict=True)]
+
+
+def _pin(benches: Mapping[Side, Bench], dice: random.Random) -> None:
+    """Have all processes on one core, so that whatever else uses it slows them alike."""
+    core = dice.choice(sorted(os.sched_getaffinity(0)))
+    for side, bench in benches.items():
+        bench.begin({"core": core})
+        _answered(bench, side, -1)
+
+
+def _calls(fastest: float, rules: Timing, sides: Sequence[Side]) -> int:
+    """Calls of a stretch, the same on every side; in tens where slowdowns are injected."""
+    calls = ceil(MARGIN * rules.stretch_seconds / fastest) if fastest < rules.stretch_seconds else 1
+    return STEP * ceil(calls / STEP) if any(side.extra for side in sides) else calls
+
+
+def _sampled(
+    benches: Mapping[Side, Bench], calls: Sequence[int], rules: Timing, dice: random.Random
+) -> Samples:
+    samples: Samples = {side.name: [[] for _ in calls] for side in benches}
+    for _ in range(rules.slots):
+        for cell in dice.sample(range(len(calls)), len(calls)):
+            per = calls[cell]
+            for side, bench in dice.sample(list(benches.items()), len(benches)):
+                slot = {"slot": [cell, per + per * side.extra // STEP, per]}
+                bench.begin(slot)
+                seconds = _answered(bench, side, cell)["seconds"]
+                samples[side.name][cell].append(round(1e9 * seconds))
+    return samples
+
+
+def _answered(bench: Bench, side: Side, cell: int) -> dict[str, Any]:
+    try:
+        return bench.finish(PATIENCE)
+    except BenchDied as died:
+        raise CellFailed(side.name, cell, str(died)) from None
