@@ -13,7 +13,7 @@ is common to both sides, and a fork takes milliseconds where importing torch tak
     bench, on the socket:   {"cases": […]}                → {"ready": [[calls' seconds], …]} or
                                                             {"failed": [index, words]}
                             {"core": n}                   → {}: runs on that core alone from now on
-                            {"slot": [index, calls, per]} → {"seconds": …}: of `calls` calls, by `per`
+                            {"slot": [index, calls, per]} → {"seconds": …} of all calls, by `per`
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 from time import perf_counter
 from typing import Any, NoReturn
 
@@ -36,7 +37,7 @@ def main() -> None:
     import numpy  # noqa: F401
     import pydantic  # noqa: F401
     import torch
-    import torch.fx.experimental.symbolic_shapes  # noqa: F401 - else the first backward imports it
+    import torch.fx.experimental.symbolic_shapes  # else the first backward imports it
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     answers = os.dup(1)
@@ -106,13 +107,10 @@ def _made_ready(
 def _prepare(told: dict[str, Any]) -> None:
     """The numerics of softbench's protocol, and the side's plug-in files."""
     import torch
-    import torch.fx.experimental.symbolic_shapes  # noqa: F401 - else the first backward imports it
 
     torch.set_num_threads(told["threads"])
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
-    from pathlib import Path
-
     from softbench import plugins
 
     for path in told["plugins"]:
@@ -122,7 +120,7 @@ def _prepare(told: dict[str, Any]) -> None:
 def _where() -> str:
     import softbench
 
-    return os.path.dirname(os.path.dirname(os.path.abspath(str(softbench.__file__))))  # noqa: PTH
+    return str(Path(str(softbench.__file__)).resolve().parent.parent)
 
 
 def _warmed(workload: Any) -> float:

@@ -2,7 +2,8 @@
 
 A round times the base, an identical head and heads slowed by a tenth and a fifth, in processes of
 its own. Base and head are two fresh copies of one tree, as they are two trees when it matters: what
-a file's place in memory does to a time is drawn anew each round. Rounds are lines of `rounds.jsonl`, appended and never rewritten.
+a file's place in memory does to a time is drawn anew each round. Rounds are lines of
+`rounds.jsonl`, appended and never rewritten.
 """
 
 from __future__ import annotations

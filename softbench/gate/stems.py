@@ -1,4 +1,4 @@
-"""Stems and benches as the driver holds them: started, asked, ended; see bench.py for what they do."""
+"""Stems and benches as the driver holds them: started, asked, ended; bench.py is what they run."""
 
 from __future__ import annotations
 
