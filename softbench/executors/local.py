@@ -16,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 # What a process says last that dies because it got no memory, in C++ or in Python.
@@ -32,9 +34,12 @@ class WorkerDied(Exception):  # noqa: N818 - a finding, not an error of ours
 
 
 class LocalWorker:
-    """One `python -m softbench.worker`, in a session of its own so that Ctrl-C is ours alone."""
+    """One `python -m softbench.worker`, in a session of its own so that Ctrl-C is ours alone.
 
-    def __init__(self, threads: int) -> None:
+    settings: of its environment, besides those of the threads.
+    """
+
+    def __init__(self, threads: int, settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="softbench-")
         self._doing = Path(self._folder.name) / "doing"
         self._doing.touch()
@@ -48,7 +53,7 @@ class LocalWorker:
             stderr=self._stderr,
             bufsize=0,
             start_new_session=True,
-            env={**os.environ, **_settings(threads)},
+            env={**os.environ, **_settings(threads), **settings},
         )
         assert self._process.stdin is not None  # because of PIPE
         assert self._process.stdout is not None

@@ -11,7 +11,7 @@ from softbench.case import Case
 
 def names(cases: Sequence[Case]) -> dict[str, str]:
     """Case id to name: its label, and what sets it apart where labels are alike."""
-    flat = {case.id: _flat(case.model_dump(mode="json")) for case in cases}
+    flat = {case.id: flat_of(case) for case in cases}
     labels = {case.id: case.label for case in cases}
     shared = Counter(labels.values())
     found = {}
@@ -21,14 +21,15 @@ def names(cases: Sequence[Case]) -> dict[str, str]:
     return found
 
 
+def flat_of(case: Case) -> dict[str, Any]:
+    """Everything that a case holds, by dotted keys: shape.seq_len, params.num_landmarks."""
+    return _flat(case.model_dump(mode="json"))
+
+
 def _flat(content: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """The content by dotted keys."""
     found: dict[str, Any] = {}
     for key, value in content.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{above}{key}.")
-        else:
-            found[above + key] = value
+        found |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
     return found
 
 

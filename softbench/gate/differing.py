@@ -1,0 +1,101 @@
+"""What differs between the counts of a suite's cases and those of its baseline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from softbench.case import Case
+from softbench.gate.baseline import QUANTITIES, Entry
+from softbench.gate.naming import flat_of
+from softbench.gate.outcome import Change, Trouble
+
+Entries = Mapping[str, Entry]
+
+
+def changes(found: Entries, known: Entries, budgets: Mapping[str, float]) -> list[Change]:
+    """Counts of cases in both that are not the same, beyond the budget of their quantity.
+
+    budgets: the share by which a quantity may differ; those not named may not differ at all.
+    """
+    return [
+        change
+        for name, entry in found.items()
+        if name in known and entry.unsupported is None and known[name].unsupported is None
+        for change in _of_one(name, known[name], entry, budgets)
+    ]
+
+
+def _of_one(
+    name: str, known: Entry, found: Entry, budgets: Mapping[str, float]
+) -> Iterator[Change]:
+    change = partial(Change, case=found.case, name=name)
+    if known.ran != found.ran:
+        before, after = known.ran or "nothing", found.ran or "nothing"
+        yield change(quantity="backend_ran", unit="", before=before, after=after)
+    for quantity, unit in QUANTITIES.items():
+        old, new = known.counts[quantity], found.counts[quantity]
+        budget = budgets.get(quantity, 0.0)
+        swapped = _operators(known, found) if quantity == "operators" else {}
+        if abs(new - old) > budget * old or (swapped and not budget):
+            yield change(
+                quantity=quantity,
+                unit=unit,
+                before=old,
+                after=new,
+                budget=budget,
+                operators=swapped,
+            )
+
+
+def _operators(known: Entry, found: Entry) -> dict[str, tuple[int, int]]:
+    """Operators whose number is not the same, from how many to how many."""
+    before, after = Counter(known.by_operator), Counter(found.by_operator)
+    every = sorted({*before, *after})
+    return {name: (before[name], after[name]) for name in every if before[name] != after[name]}
+
+
+def troubles(found: Entries, known: Entries) -> list[Trouble]:
+    """Cases that only one of the two has, or that are another case or have another meaning now."""
+    gone = {name: entry for name, entry in known.items() if name not in found}
+    fresh = {name: entry for name, entry in found.items() if name not in known}
+    both = {name: (known[name], entry) for name, entry in found.items() if name in known}
+    return [
+        *(_missing(name, entry, fresh) for name, entry in gone.items()),
+        *(_new(name) for name, entry in fresh.items() if not _twin(entry.case, gone)),
+        *(_other(name, *pair) for name, pair in both.items() if _is_other(*pair)),
+    ]
+
+
+def _missing(name: str, entry: Entry, fresh: Entries) -> Trouble:
+    twin = _twin(entry.case, fresh)
+    if twin:
+        return Trouble(kind="renamed", name=name, reason=f"the suite calls this case {twin!r} now")
+    reason = "the baseline has this case, the suite no longer has it"
+    return Trouble(kind="missing", name=name, reason=reason)
+
+
+def _new(name: str) -> Trouble:
+    return Trouble(kind="new", name=name, reason="the suite has this case, the baseline has not")
+
+
+def _twin(case: Case, others: Entries) -> str | None:
+    """The name under which others have the same case."""
+    return next((name for name, entry in others.items() if entry.case == case), None)
+
+
+def _is_other(known: Entry, found: Entry) -> bool:
+    return known.case != found.case or known.unsupported != found.unsupported
+
+
+def _other(name: str, known: Entry, found: Entry) -> Trouble:
+    """One name, but what it stands for has changed."""
+    if known.case != found.case:
+        before, after = (flat_of(entry.case) for entry in (known, found))
+        keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+        told = ", ".join(f"{key} was {before.get(key)}, is {after.get(key)}" for key in keys)
+        return Trouble(kind="renamed", name=name, reason=f"no longer the same case: {told}")
+    if found.unsupported:
+        return Trouble(kind="failed", name=name, reason=f"unsupported now: {found.unsupported}")
+    return Trouble(kind="stale", name=name, reason=f"was unsupported: {known.unsupported}")
