@@ -21,7 +21,7 @@ from softbench.gate.stems import Bench, BenchDied, Stem
 
 PATIENCE = 300.0  # seconds for a bench to build and warm up its cases, or for a slot
 MARGIN = 1.2  # a call may run faster than it did while warming up
-STEP = 10  # calls that a slowdown is a whole number of: +10 % is one call more in ten
+STEP = 20  # calls that a slowdown is a whole number of: +5 % is one call more in twenty
 
 
 class CellFailed(Exception):  # noqa: N818 - a finding about a side
@@ -85,7 +85,7 @@ def _pin(benches: Mapping[Side, Bench], dice: random.Random) -> None:
 
 
 def _calls(fastest: float, rules: Timing, sides: Sequence[Side]) -> int:
-    """Calls of a stretch, the same on every side; in tens where slowdowns are injected."""
+    """Calls of a stretch, the same on every side; in twenties where slowdowns are injected."""
     calls = ceil(MARGIN * rules.stretch_seconds / fastest) if fastest < rules.stretch_seconds else 1
     return STEP * ceil(calls / STEP) if any(side.extra for side in sides) else calls
 

@@ -1,7 +1,7 @@
 """Rounds of a calibration: what identical and slowed heads did on this machine, kept as measured.
 
-A round times the base, an identical head and heads slowed by a tenth and a fifth, in processes of
-its own. Base and head are two fresh copies of one tree, as they are two trees when it matters: what
+A round times the base, an identical head and heads slowed by 5, 10 and 20 %, in processes of its
+own. Base and head are two fresh copies of one tree, as they are two trees when it matters: what
 a file's place in memory does to a time is drawn anew each round. Rounds are lines of
 `rounds.jsonl`, appended and never rewritten.
 """
@@ -29,7 +29,7 @@ from softbench.gate.rules import Timing
 from softbench.gate.sides import Side
 
 FILE = "rounds.jsonl"
-EXTRAS = {"head": 0, "head+10%": 1, "head+20%": 2}
+EXTRAS = {"head": 0, "head+5%": 1, "head+10%": 2, "head+20%": 4}
 
 
 class Round(Value):

@@ -15,8 +15,8 @@ class Timing(Value):
 
     version: Literal[1] = 1
     threads: Annotated[int, Field(ge=1, description="fixed number of torch threads")] = 1
-    pairs: Annotated[int, Field(ge=1, description="pairs of fresh processes")] = 16
-    slots: Annotated[int, Field(ge=1, description="timed stretches of a cell in a process")] = 10
+    pairs: Annotated[int, Field(ge=1, description="pairs of fresh processes")] = 12
+    slots: Annotated[int, Field(ge=1, description="timed stretches of a cell in a process")] = 8
     stretch_seconds: Annotated[Seconds, Field(description="shortest timed stretch")] = 2e-3
     pinned: Annotated[bool, Field(description="both processes of a pair on one core")] = True
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Side:
     """One build. root: the folder that holds its softbench/, None for the interpreter's own.
 
-    extra: calls that it makes beyond every ten it is credited with, to calibrate: 1 makes every
+    extra: calls that it makes beyond every twenty it is credited with, to calibrate: 2 makes every
     cell of it 10 % slower, by work and not by arithmetic on recorded times.
     """
 
