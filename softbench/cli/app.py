@@ -12,6 +12,7 @@ import typer
 
 from softbench import __version__
 from softbench.cli.ending import exit_code
+from softbench.cli.gate_command import gate
 from softbench.cli.options import AsJson, PluginFiles, adopt
 from softbench.cli.suite_commands import plan, run
 
@@ -45,6 +46,7 @@ def softbench(
 
 app.command()(run)
 app.command()(plan)
+app.command()(gate)
 
 
 @app.command("list")

@@ -45,7 +45,7 @@ def run_suite(name: str, options: Options) -> int:
         expand(suite, "cpu")
         environment = crew.environment()
         cases = expand(suite, environment.auto_device)
-        _check_devices(cases, environment)
+        check_devices(cases, environment)
         where = folder_of(choice, cases, environment, options.out)
         with Store(where) as store:
             context = Context(suite.protocol, environment, invocation(choice.plugins))
@@ -86,7 +86,8 @@ def _executor(name: str) -> Any:
     return importlib.import_module(f"softbench.executors.{name}")
 
 
-def _check_devices(cases: Sequence[Case], environment: Environment) -> None:
+def check_devices(cases: Sequence[Case], environment: Environment) -> None:
+    """Raises SuiteError for a case on a device that this machine has not got."""
     for device in dict.fromkeys(case.device for case in cases):
         if not environment.has(device):
             count = len(environment.gpus)

@@ -10,8 +10,11 @@ is common to both sides, and a fork takes milliseconds where importing torch tak
     stem, standard input:   {"socket": path, "root": tree or null, "plugins": […], "threads": n}
                                                           → {"pid": …} on its standard output
                             {"ended": pid}                → {"code": …}, negative for a signal
-    bench, on the socket:   {"cases": […]}                → {"ready": [[calls' seconds], …]} or
-                                                            {"failed": [index, words]}
+    bench, on the socket:   {"cases": […]}                → {"softbench": its folder,
+                                                             "ready": [fastest call's seconds or
+                                                             null, …],
+                                                             "failed": [[index, words, whether it is
+                                                             unsupported], …]}
                             {"core": n}                   → {}: runs on that core alone from now on
                             {"slot": [index, calls, per]} → {"seconds": …} of all calls, by `per`
 """
@@ -87,21 +90,32 @@ def _bench(told: dict[str, Any]) -> NoReturn:
 def _made_ready(
     cases: list[dict[str, Any]], told: dict[str, Any], workloads: list[Any]
 ) -> dict[str, Any]:
-    """Build every case and warm it up: seconds of its fastest call, or what went wrong in which."""
-    seconds, index = [], -1
+    """Build every case and warm it up: seconds of its fastest call, or what went wrong in it.
+
+    What is wrong with all of them has the index -1.
+    """
+    ready: list[float | None] = [None] * len(cases)
+    failed = []
     try:
         _prepare(told)
         from softbench.case import Case
         from softbench.workload import build
+    except BaseException as error:  # whatever it is, it is an answer about this side
+        return {"softbench": None, "ready": ready, "failed": [_failure(-1, error)]}
+    workloads[:] = [None] * len(cases)
+    for index, case in enumerate(cases):
+        try:
+            workloads[index] = build(Case.model_validate(case))
+            ready[index] = _warmed(workloads[index])
+        except BaseException as error:  # the same, about this case
+            failed.append(_failure(index, error))
+    return {"softbench": _where(), "ready": ready, "failed": failed}
 
-        for index, case in enumerate(cases):  # noqa: B007 - the one that failed is named
-            workload = build(Case.model_validate(case))
-            workloads.append(workload)
-            seconds.append(_warmed(workload))
-    except BaseException as error:  # whatever it is, it is an answer about the case
-        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return {"failed": [index, words[:WORDS]]}
-    return {"ready": seconds, "softbench": _where()}
+
+def _failure(index: int, error: BaseException) -> tuple[int, str, bool]:
+    kind = type(error).__name__
+    words = f"{kind}: {' '.join(str(error).split())}"
+    return index, words[:WORDS], kind == "Unsupported"
 
 
 def _prepare(told: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from softbench.case import Case
+from softbench.environment import Environment
 from softbench.executors import local
 from softbench.gate.baseline import METRICS, QUANTITIES, Entry
 from softbench.gate.naming import names
@@ -34,12 +35,27 @@ def count(
     cases: Sequence[Case], suite: Suite, plugins: Sequence[tuple[str, str]]
 ) -> tuple[str, dict[str, Entry], list[Trouble]]:
     """The version of torch, the counts of every case by its name, and what could not be counted."""
-    named = names(cases)
-    answers: dict[str, list[dict[str, Any]]] = {case.id: [] for case in cases}
     with Crew(Plainly(), suite.protocol, plugins) as crew:
         crew.hire()
-        torch = crew.environment().libraries["torch"].partition("+")[0]
-        lost = _asked(crew, cases, suite, answers)
+        torch = torch_of(crew.environment())
+        return torch, *counted(crew, cases, suite)
+
+
+def torch_of(environment: Environment) -> str:
+    """The version under which a baseline keeps counts: 2.11.0, whatever it was built for."""
+    return environment.libraries["torch"].partition("+")[0]
+
+
+def counted(
+    crew: Crew, cases: Sequence[Case], suite: Suite
+) -> tuple[dict[str, Entry], list[Trouble]]:
+    """The counts of every case by its name, and what could not be counted.
+
+    crew: a worker of Plainly, already greeted.
+    """
+    named = names(cases)
+    answers: dict[str, list[dict[str, Any]]] = {case.id: [] for case in cases}
+    lost = _asked(crew, cases, suite, answers)
     entries, troubles = {}, []
     for case in cases:
         told = _entry(case, answers[case.id]) if answers[case.id] or not lost else lost
@@ -47,7 +63,7 @@ def count(
             entries[named[case.id]] = told
         else:
             troubles.append(Trouble(kind="failed", name=named[case.id], reason=told))
-    return torch, entries, troubles
+    return entries, troubles
 
 
 def _asked(

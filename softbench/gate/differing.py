@@ -56,28 +56,31 @@ def _operators(known: Entry, found: Entry) -> dict[str, tuple[int, int]]:
     return {name: (before[name], after[name]) for name in every if before[name] != after[name]}
 
 
-def troubles(found: Entries, known: Entries) -> list[Trouble]:
-    """Cases that only one of the two has, or that are another case or have another meaning now."""
+def troubles(found: Entries, known: Entries, holder: str = "the baseline") -> list[Trouble]:
+    """Cases that only one of the two has, or that are another case or have another meaning now.
+
+    holder: who holds those known, in words.
+    """
     gone = {name: entry for name, entry in known.items() if name not in found}
     fresh = {name: entry for name, entry in found.items() if name not in known}
     both = {name: (known[name], entry) for name, entry in found.items() if name in known}
     return [
-        *(_missing(name, entry, fresh) for name, entry in gone.items()),
-        *(_new(name) for name, entry in fresh.items() if not _twin(entry.case, gone)),
+        *(_missing(name, entry, fresh, holder) for name, entry in gone.items()),
+        *(_new(name, holder) for name, entry in fresh.items() if not _twin(entry.case, gone)),
         *(_other(name, *pair) for name, pair in both.items() if _is_other(*pair)),
     ]
 
 
-def _missing(name: str, entry: Entry, fresh: Entries) -> Trouble:
+def _missing(name: str, entry: Entry, fresh: Entries, holder: str) -> Trouble:
     twin = _twin(entry.case, fresh)
     if twin:
         return Trouble(kind="renamed", name=name, reason=f"the suite calls this case {twin!r} now")
-    reason = "the baseline has this case, the suite no longer has it"
+    reason = f"{holder} has this case, the suite no longer has it"
     return Trouble(kind="missing", name=name, reason=reason)
 
 
-def _new(name: str) -> Trouble:
-    return Trouble(kind="new", name=name, reason="the suite has this case, the baseline has not")
+def _new(name: str, holder: str) -> Trouble:
+    return Trouble(kind="new", name=name, reason=f"the suite has this case, {holder} has not")
 
 
 def _twin(case: Case, others: Entries) -> str | None:

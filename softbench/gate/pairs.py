@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from softbench.case import Case
@@ -24,12 +26,27 @@ MARGIN = 1.2  # a call may run faster than it did while warming up
 STEP = 20  # calls that a slowdown is a whole number of: +5 % is one call more in twenty
 
 
-class CellFailed(Exception):  # noqa: N818 - a finding about a side
-    """A side could not build, warm up or time a cell; `index` is the cell's, -1 if none."""
+@dataclass(frozen=True)
+class Failure:
+    """A side could not build, warm up or time a cell; `cell` is its index, -1 if it is about all.
 
-    def __init__(self, side: str, index: int, reason: str) -> None:
-        super().__init__(reason)
-        self.side, self.index = side, index
+    unsupported: the side says itself that the cell has no meaning there. elsewhere: it is not the
+    side that was meant, or not of the other's versions.
+    """
+
+    side: str
+    cell: int
+    reason: str
+    unsupported: bool = False
+    elsewhere: bool = False
+
+
+class CellsFailed(Exception):  # noqa: N818 - findings about the sides
+    """What failed, on every side; nothing of this pair was timed."""
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        super().__init__("; ".join(f"{one.side}: {one.reason}" for one in failures))
+        self.failures = failures
 
 
 Samples = dict[str, list[list[int]]]  # side to, for each cell, nanoseconds of a call by slot
@@ -37,16 +54,13 @@ Samples = dict[str, list[list[int]]]  # side to, for each cell, nanoseconds of a
 
 def timed_pairs(
     sides: Sequence[Side], cases: Sequence[Case], rules: Timing, dice: random.Random
-) -> Iterator[Samples]:
-    """Samples of one pair after another, without end. Raises CellFailed.
+) -> Generator[Samples, None, None]:
+    """Samples of one pair after another, without end. Raises CellsFailed.
 
     More than two sides make more than a pair: a process of each, all treated alike.
     """
     with ExitStack() as stack:
-        stems = {}
-        for python in {side.python for side in sides}:
-            stems[python] = Stem(python, rules.threads)
-            stack.callback(stems[python].stop)
+        stems = _stems(sides, rules, stack)
         calls: list[int] = []
         while True:
             benches = {
@@ -61,19 +75,53 @@ def timed_pairs(
                 bench.close()
 
 
+def _stems(sides: Sequence[Side], rules: Timing, stack: ExitStack) -> dict[str, Stem]:
+    """A stem for each interpreter, all of one Python and one torch."""
+    stems: dict[str, Stem] = {}
+    for side in sides:
+        if side.python in stems:
+            continue
+        try:
+            stem = Stem(side.python, rules.threads)
+        except (BenchDied, OSError) as died:
+            raise CellsFailed([Failure(side.name, -1, str(died))]) from None
+        stack.callback(stem.stop)
+        stems[side.python] = stem
+        first = next(iter(stems.values()))
+        if stem.versions != first.versions:
+            reason = f"it has {_words(stem.versions)}, {sides[0].name} has {_words(first.versions)}"
+            raise CellsFailed([Failure(side.name, -1, reason, elsewhere=True)])
+    return stems
+
+
+def _words(versions: Mapping[str, str]) -> str:
+    return " and ".join(f"{name} {version}" for name, version in versions.items())
+
+
 def _ready(benches: Mapping[Side, Bench], cases: Sequence[Case]) -> list[float]:
     """Seconds of each cell's fastest call on any side, once all have built and warmed all."""
     asked = {"cases": [case.model_dump(mode="json") for case in cases]}
-    told = []
+    told, failures = [], []
     for bench in benches.values():  # all at once: half of it is loading
         bench.begin(asked)
     for side, bench in benches.items():
         answer = _answered(bench, side, -1)
-        if "failed" in answer:
-            index, words = answer["failed"]
-            raise CellFailed(side.name, index, words)
+        failures += [Failure(side.name, *failed) for failed in answer["failed"]]
+        failures += _elsewhere(side, answer["softbench"])
         told.append(answer["ready"])
+    if failures:
+        raise CellsFailed(failures)
     return [min(seconds) for seconds in zip(*told, strict=True)]
+
+
+def _elsewhere(side: Side, ran: str | None) -> list[Failure]:
+    """A side that ran another softbench than its own tree's would be compared with itself."""
+    if ran is None or side.root is None or not (Path(side.root) / "softbench").is_dir():
+        return []
+    if Path(ran) == Path(side.root).resolve():
+        return []
+    reason = f"the softbench of {ran} ran, not that of {side.root}"
+    return [Failure(side.name, -1, reason, elsewhere=True)]
 
 
 def _pin(benches: Mapping[Side, Bench], dice: random.Random) -> None:
@@ -109,4 +157,4 @@ def _answered(bench: Bench, side: Side, cell: int) -> dict[str, Any]:
     try:
         return bench.finish(PATIENCE)
     except BenchDied as died:
-        raise CellFailed(side.name, cell, str(died)) from None
+        raise CellsFailed([Failure(side.name, cell, str(died))]) from None

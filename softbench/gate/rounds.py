@@ -46,15 +46,22 @@ class Round(Value):
     pairs: list[Samples]
 
 
-def run_round(number: int, cases: Sequence[Case], rules: Timing, environment: str) -> Round:
-    """Round `number`, which names its dice too. Raises CellFailed."""
+def run_round(
+    number: int,
+    cases: Sequence[Case],
+    rules: Timing,
+    environment: str,
+    plugins: tuple[str, ...] = (),
+) -> Round:
+    """Round `number`, which names its dice too. Raises CellsFailed."""
     import psutil
 
     invocation = Invocation.now(["softbench", "gate", "--calibrate"], {})
     began = time.monotonic()
     dice = random.Random(f"{invocation.id} {number}")
     with _copy() as base, _copy() as other:
-        sides = [Side("base", base), *(Side(name, other, extra=n) for name, n in EXTRAS.items())]
+        heads = [Side(name, other, plugins=plugins, extra=n) for name, n in EXTRAS.items()]
+        sides = [Side("base", base, plugins=plugins), *heads]
         pairs = list(islice(timed_pairs(sides, cases, rules, dice), rules.pairs))
     return Round(
         round=number,

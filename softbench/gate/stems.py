@@ -9,7 +9,6 @@ import selectors
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -37,7 +36,7 @@ class Stem:
         self._listener.bind(self._address)
         self._listener.listen()
         self._faults = (Path(self._folder.name) / FAULTS).open("w+b")
-        self._threads = threads
+        self._python, self._threads = python, threads
         self._process = subprocess.Popen(
             # -P: a random.py in the folder where softbench is called is not the bench's.
             [python, "-P", str(SCRIPT)],
@@ -47,7 +46,11 @@ class Stem:
             start_new_session=True,
             env=_settings(threads),
         )
-        self.versions: dict[str, str] = self._answer()["versions"]
+        try:
+            self.versions: dict[str, str] = self._answer()["versions"]
+        except BaseException:
+            self.stop()
+            raise
 
     def bench(self, side: Side) -> Bench:
         """A fresh process of `side`."""
@@ -55,7 +58,10 @@ class Stem:
         self._tell(told | {"threads": self._threads})
         pid = self._answer()["pid"]
         self._listener.settimeout(START_SECONDS)
-        link, _ = self._listener.accept()
+        try:
+            link, _ = self._listener.accept()
+        except TimeoutError:
+            raise BenchDied(f"did not start in {START_SECONDS:g} s") from None
         return Bench(link, lambda: self._end_of(pid))
 
     def stop(self) -> None:
@@ -87,7 +93,7 @@ class Stem:
         line = self._process.stdout.readline()
         if not line:
             words = self._last_words() or "without a word"
-            raise BenchDied(f"{sys.executable} could not start: {words}")
+            raise BenchDied(f"{self._python} could not start: {words}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[Any]
 Score = Callable[[Floats], Floats]
 
 EXACT_PAIRS = 13  # up to so many pairs every pattern of signs is taken: 8,192
@@ -51,14 +51,22 @@ def differences(values_KC: Floats) -> Floats:
 
 def huber(values_KC: Floats) -> Floats:
     """Differences cut at 1.5 times the median of their cell's sizes."""
-    limit_C = HUBER * np.median(np.abs(values_KC), axis=0)
+    limit_C = HUBER * np.median(np.abs(values_KC), axis=-2, keepdims=True)
     return np.clip(values_KC, -limit_C, limit_C)
 
 
 def signed_ranks(values_KC: Floats) -> Floats:
     """Wilcoxon's: the rank of the difference's size within its cell, with its sign."""
-    ranks_KC = np.argsort(np.argsort(np.abs(values_KC), axis=0), axis=0) + 1.0
-    return np.sign(values_KC) * ranks_KC
+    ranks_KC = np.argsort(np.argsort(np.abs(values_KC), axis=-2), axis=-2) + 1.0
+    signed_KC: Floats = np.sign(values_KC) * ranks_KC
+    return signed_KC
+
+
+def statistics(values_KC: Floats, score: Score = differences) -> Floats:
+    """Each cell's statistic, [..., K, C] to [..., C]: leading axes are data sets of their own."""
+    scores_KC = score(values_KC)
+    found_C: Floats = scores_KC.sum(axis=-2) / _size(scores_KC)[..., 0, :]
+    return found_C
 
 
 def p_values(values_KC: Floats, signs_FK: Floats, score: Score = differences) -> Floats:
@@ -67,25 +75,48 @@ def p_values(values_KC: Floats, signs_FK: Floats, score: Score = differences) ->
     values_KC: a difference for each pair and cell. The chance that any cell without a difference
     has a p-value of at most α is at most α, whichever others have one.
     """
-    flipped_FC = _statistics(values_KC, signs_FK, score)
+    flipped_FC = _flipped(values_KC, signs_FK, score)
     observed_C = flipped_FC[0]
     order = np.argsort(-observed_C, kind="stable")
     # Step down: a cell is held against the largest of those that are no larger than itself.
-    largest_FC = np.maximum.accumulate(flipped_FC[:, order[::-1]], axis=1)[:, ::-1]
+    largest_FC = _largest(flipped_FC[:, order])
     stepwise_C = (largest_FC >= observed_C[order] - TIE).mean(axis=0)
-    adjusted_C = np.empty_like(stepwise_C)
+    adjusted_C: Floats = np.empty_like(stepwise_C)
     adjusted_C[order] = np.maximum.accumulate(stepwise_C)
     return adjusted_C
 
 
-def critical(values_KC: Floats, signs_FK: Floats, alpha: float, score: Score) -> float:
-    """The statistic that the largest of all cells exceeds with a chance of `alpha` under flips."""
-    largest_F = np.sort(_statistics(values_KC, signs_FK, score).max(axis=1))[::-1]
-    return float(largest_F[int(alpha * len(largest_F))])
+def limits(values_KC: Floats, signs_FK: Floats, alpha: float, score: Score = differences) -> Floats:
+    """What each cell's statistic must exceed for its p-value to be at most `alpha`: [cells].
+
+    The cells that exceed theirs are those of p_values, step down; from the first that does not on,
+    the limit stays.
+    """
+    flipped_FC = _flipped(values_KC, signs_FK, score)
+    observed_C = flipped_FC[0]
+    found_C: Floats = np.empty_like(observed_C)
+    order = np.argsort(-observed_C, kind="stable")
+    largest_FC = np.sort(_largest(flipped_FC[:, order]), axis=0)[::-1]
+    stepwise_C = largest_FC[int(alpha * len(signs_FK))]
+    failed = np.flatnonzero(observed_C[order] <= stepwise_C + TIE)
+    if failed.size:
+        stepwise_C[failed[0] :] = stepwise_C[failed[0]]
+    found_C[order] = stepwise_C
+    return found_C
 
 
-def _statistics(values_KC: Floats, signs_FK: Floats, score: Score) -> Floats:
+def _largest(ordered_FC: Floats) -> Floats:
+    """Of each cell and those after it, the largest: what it is held against in its step."""
+    return np.maximum.accumulate(ordered_FC[:, ::-1], axis=1)[:, ::-1]
+
+
+def _flipped(values_KC: Floats, signs_FK: Floats, score: Score) -> Floats:
     scores_KC = score(values_KC)
-    sizes_C = np.sqrt((scores_KC**2).sum(axis=0))
-    safe_C: Any = np.where(sizes_C > 0, sizes_C, 1.0)  # a cell without any difference scores 0
-    return signs_FK @ (scores_KC / safe_C)
+    flipped_FC: Floats = signs_FK @ (scores_KC / _size(scores_KC))
+    return flipped_FC
+
+
+def _size(scores_KC: Floats) -> Floats:
+    """The root of the sum of squares; 1 for a cell without any difference, which scores 0."""
+    size_C = np.sqrt((scores_KC**2).sum(axis=-2, keepdims=True))
+    return np.where(size_C > 0, size_C, 1.0)

@@ -5,12 +5,14 @@ A list is an axis, a scalar is fixed. A suite file is data: reading one never ru
 
 from softbench.suite.counting import only_counts
 from softbench.suite.expand import expand
+from softbench.suite.gating import Gate
 from softbench.suite.parsing import parse
 from softbench.suite.reading import SuiteError, find, first_comment, packaged, read
 from softbench.suite.schema import Budget, Suite
 
 __all__ = [
     "Budget",
+    "Gate",
     "Suite",
     "SuiteError",
     "expand",

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from softbench import plugins
+from softbench.case import Value
 from softbench.plugins import did_you_mean
+from softbench.suite.gating import Budgets, Gate
 from softbench.suite.reading import SuiteError
 from softbench.suite.schema import Budget, ShapeAxes, Suite
 
@@ -90,10 +92,16 @@ def _first(error: ValidationError) -> ErrorDetails:
 
 def _beside(path: Sequence[str]) -> list[str]:
     """The keys that may stand where `path` does; at the top also those that belong deeper."""
-    inner = {"shape": list(ShapeAxes.model_fields), "budget": list(Budget.model_fields)}
-    if len(path) > 1 and path[0] in inner:
-        return inner[path[0]]
-    deeper = [f"{room}.{key}" for room, keys in inner.items() for key in keys]
+    rooms: dict[str, type[Value]] = {
+        "shape": ShapeAxes,
+        "budget": Budget,
+        "gate": Gate,
+        "gate.budgets": Budgets,
+    }
+    above = ".".join(path[:-1])
+    if above in rooms:
+        return list(rooms[above].model_fields)
+    deeper = [f"{room}.{key}" for room, value in rooms.items() for key in value.model_fields]
     return [*(key for key in Suite.model_fields if key != "name"), *deeper]
 
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from softbench.case import Case, Dtype, Inputs, Level, Mode, Size, Value
 from softbench.plugins import did_you_mean
 from softbench.protocol import Fraction, Protocol, Seconds
+from softbench.suite.gating import Gate
 
 T = TypeVar("T")
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -99,6 +100,7 @@ class Suite(Value):
     repeats: Annotated[int, Field(ge=1, le=1000)] = 3
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     budget: Budget = Budget()
+    gate: Gate = Gate()
     metrics: Annotated[list[str], Field(min_length=1)]
     reports: list[str] = []
 

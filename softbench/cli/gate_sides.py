@@ -1,0 +1,82 @@
+"""The two sides of `softbench gate` from what was typed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from softbench.cli.ending import BadInputError
+from softbench.gate import trees
+from softbench.gate.sides import Side
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What was typed: one of `base`, a revision, and `base_path`; the head if not what is here."""
+
+    base: str | None
+    base_path: Path | None
+    head_path: Path | None
+
+
+@dataclass(frozen=True)
+class Opposed:
+    """The two sides; home: the tree that the head's files are of; words: as both were typed."""
+
+    base: Side
+    head: Side
+    home: Path | None
+    words: tuple[str, str]
+
+
+@contextmanager
+def opposed(typed: Sides, plugins: Sequence[Path]) -> Iterator[Opposed]:
+    """Both sides, for as long as their trees are needed. Raises BadInputError."""
+    with ExitStack() as stack:
+        try:
+            found = _entered(typed, plugins, stack)
+        except trees.TreeError as error:
+            raise BadInputError(str(error)) from None
+        yield found
+
+
+def _entered(typed: Sides, plugins: Sequence[Path], stack: ExitStack) -> Opposed:
+    here = trees.top_of(Path.cwd())
+    head: Path | None
+    if typed.head_path is not None:
+        head, head_python = stack.enter_context(trees.placed(typed.head_path, "--head-path"))
+    else:
+        head, head_python = here or Path.cwd().resolve(), sys.executable
+        _refuse_another_softbench(head)
+    if typed.base is not None:
+        base: Path | None = stack.enter_context(trees.worktree(typed.base, here))
+        python = sys.executable
+    else:
+        assert typed.base_path is not None  # one of the two is given
+        base, python = stack.enter_context(trees.placed(typed.base_path, "--base-path"))
+    home = head if typed.head_path is None else here
+    words = (
+        typed.base or str(typed.base_path),
+        str(typed.head_path) if typed.head_path else "the working tree",
+    )
+    return Opposed(
+        trees.side("base", base, python, plugins, home),
+        trees.side("head", head, head_python, plugins, home),
+        home,
+        words,
+    )
+
+
+def _refuse_another_softbench(head: Path) -> None:
+    """The softbench that runs must be the tree's own, where it has one."""
+    import softbench
+
+    running = Path(softbench.__file__).resolve().parents[1]
+    if (head / "softbench" / "__init__.py").is_file() and running != head.resolve():
+        raise BadInputError(
+            f"this tree has a softbench/ of its own, and another one runs ({running}); "
+            "run the tree's own, or name what is to be timed with --head-path"
+        )
