@@ -57,7 +57,9 @@ def detectable(
     Simulated: what scatters about the cells' centres, with signs drawn anew, is shifted and held
     against the limit that all cells together set.
     """
-    scatter_KC = values_KC - centres(values_KC, score)
+    pairs = len(values_KC)
+    # About their own centre they scatter less than about the true one.
+    scatter_KC = (values_KC - centres(values_KC, score)) * np.sqrt(pairs / max(1, pairs - 1))
     limit = limits(scatter_KC, signs_FK, alpha, score).max()
     drawn = np.random.default_rng(0).integers(0, len(signs_FK), size=SIMULATED)
     simulated_SKC = signs_FK[drawn][:, :, None] * scatter_KC

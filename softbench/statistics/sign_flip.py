@@ -90,8 +90,10 @@ def limits(values_KC: Floats, signs_FK: Floats, alpha: float, score: Score = dif
     """What each cell's statistic must exceed for its p-value to be at most `alpha`: [cells].
 
     The cells that exceed theirs are those of p_values, step down; from the first that does not on,
-    the limit stays.
+    the limit stays. Infinite where so few patterns can never be as rare as `alpha`.
     """
+    if alpha * len(signs_FK) < 1:
+        return np.full(values_KC.shape[1], np.inf)
     flipped_FC = _flipped(values_KC, signs_FK, score)
     observed_C = flipped_FC[0]
     found_C: Floats = np.empty_like(observed_C)
