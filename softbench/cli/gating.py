@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from softbench.gate.counts import Plainly, counted, torch_of
 from softbench.gate.earlier import of_the_base
 from softbench.gate.naming import names
 from softbench.gate.outcome import ERROR, FINE, Counted, Outcome, Policy, Timed, Trouble
-from softbench.gate.publish import publish
+from softbench.gate.publish import publish, write
 from softbench.gate.terminal import lines
 from softbench.gate.timing import Comparison, compare
 from softbench.run import Crew
@@ -150,21 +151,20 @@ def _update(counts: checking.Counts, failed: Sequence[Trouble], path: Path) -> i
     except baseline.BaselineError as error:
         raise BadInputError(str(error)) from None
     before = path.read_text(encoding="utf-8") if path.exists() else None
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    write(path, text)
     note(f"{path}: {'unchanged' if text == before else 'written'}, {len(counts.entries)} cases")
     return FINE
 
 
 def _shown(outcome: Outcome, options: Options) -> int:
-    publish(
+    commands = publish(
         outcome,
         markdown_file=options.markdown,
         junit_file=options.junit,
-        json_file=None,
         environment=os.environ,
     )
+    for command in commands:  # not where JSON goes: GitHub reads both
+        print(command, file=sys.stderr)
     if options.as_json:
         told = outcome.model_dump(mode="json")
         told |= {"verdict": outcome.verdict, "code": outcome.code}

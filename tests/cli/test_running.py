@@ -58,13 +58,13 @@ def test_an_executor_is_a_module_of_its_folder() -> None:
 def test_a_device_that_is_not_here_is_refused_in_one_line(device: str) -> None:
     cases = expand(suite(softmax={}).model_copy(update={"device": [device]}), "cpu")
     with pytest.raises(SuiteError, match=rf"device '{device}' is not here .*no CUDA device"):
-        running._check_devices(cases, MACHINE)
+        running.check_devices(cases, MACHINE)
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta", "auto"])
 def test_a_device_that_is_here_is_not(device: str) -> None:
     cases = expand(suite(softmax={}).model_copy(update={"device": [device]}), "cpu")
-    running._check_devices(cases, MACHINE)
+    running.check_devices(cases, MACHINE)
 
 
 def test_an_invocation_names_its_plugin_files_without_their_place(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def drawn(seed: int, cells: int = 4) -> Floats:
 
 def test_the_bound_of_differences_is_the_closed_form() -> None:
     """(Σ(y − b))² = c²·Σ(y − b)² solved for b, c being the limit at the margin."""
-    values_KC = drawn(1) + [0.0, 0.05, 0.1, -0.03]
+    values_KC = drawn(1) + np.array([0.0, 0.05, 0.1, -0.03])
     found_C = shift.lower_bounds(values_KC, SIGNS_FK, 0.05, 0.02, sign_flip.differences)
     limit_C = sign_flip.limits(values_KC - 0.02, SIGNS_FK, 0.05)
     mean_C = values_KC.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Sign flips over pairs, jointly over cells: against plain enumeration, Wilcoxon's test, simulation.
+"""Sign flips over pairs, jointly over cells: against enumeration, Wilcoxon's test, simulation.
 
 Mutants seen red: `>=` of p_values made `>` (the data no longer count themselves); steps taken from
 the smallest statistic up; no maximum taken over the cells; the denominator left out; signs drawn
@@ -53,7 +53,7 @@ def plainly(values_KC: Floats, score: Score) -> list[float]:
 @pytest.mark.parametrize("score", SCORES, ids=lambda score: score.__name__)
 @pytest.mark.parametrize("seed", range(3))
 def test_p_values_are_those_of_plain_enumeration(score: Score, seed: int) -> None:
-    values_KC = noise(seed) + [0.0, 0.05, 0.0, 0.2, 0.1]
+    values_KC = noise(seed) + np.array([0.0, 0.05, 0.0, 0.2, 0.1])
     found_C = sign_flip.p_values(values_KC, sign_flip.flips(8), score)
     assert found_C == pytest.approx(plainly(values_KC, score))
 
