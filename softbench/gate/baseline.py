@@ -30,6 +30,9 @@ class BaselineError(ValueError):
 class Entry(Value):
     """The counts of one case. `ran`: what runs for its backend; by_operator: its operators.
 
+    on_device: those that it dispatches where it runs, if it is small and of a CPU: on meta tensors
+    a program may take another path.
+
     A case without meaning on this device has `unsupported`, its reason, and no counts.
     """
 
@@ -38,6 +41,7 @@ class Entry(Value):
     unsupported: str | None = None
     counts: dict[str, int] = {}
     by_operator: dict[str, int] = {}
+    on_device: dict[str, int] | None = None
 
 
 class Baseline(Value):

@@ -103,4 +103,5 @@ def _entry(case: Case, told: Sequence[dict[str, Any]]) -> Entry | str:
         ran=detail["backend_ran"],
         counts={quantity: by_metric[quantity]["values"][0] for quantity in QUANTITIES},
         by_operator=detail["by_operator"],
+        on_device=detail["on_device"],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from softbench.case import Case
@@ -37,7 +37,7 @@ def _of_one(
     for quantity, unit in QUANTITIES.items():
         old, new = known.counts[quantity], found.counts[quantity]
         budget = budgets.get(quantity, 0.0)
-        swapped = _operators(known, found) if quantity == "operators" else {}
+        swapped = _swapped(known.by_operator, found.by_operator) if quantity == "operators" else {}
         if abs(new - old) > budget * old or (swapped and not budget):
             yield change(
                 quantity=quantity,
@@ -47,11 +47,32 @@ def _of_one(
                 budget=budget,
                 operators=swapped,
             )
+    yield from _of_one_run(known, found, change, budgets.get("operators", 0.0))
 
 
-def _operators(known: Entry, found: Entry) -> dict[str, tuple[int, int]]:
+def _of_one_run(
+    known: Entry, found: Entry, change: Callable[..., Change], budget: float
+) -> Iterator[Change]:
+    """What is dispatched where the case runs, if both were run."""
+    if known.on_device is None or found.on_device is None:
+        return
+    old, new = sum(known.on_device.values()), sum(found.on_device.values())
+    swapped = _swapped(known.on_device, found.on_device)
+    if abs(new - old) > budget * old or (swapped and not budget):
+        where = f"operators on {found.case.device}"
+        yield change(
+            quantity=where,
+            unit="count",
+            before=old,
+            after=new,
+            budget=budget,
+            operators=swapped,
+        )
+
+
+def _swapped(known: Mapping[str, int], found: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """Operators whose number is not the same, from how many to how many."""
-    before, after = Counter(known.by_operator), Counter(found.by_operator)
+    before, after = Counter(known), Counter(found)
     every = sorted({*before, *after})
     return {name: (before[name], after[name]) for name in every if before[name] != after[name]}
 
