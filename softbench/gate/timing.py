@@ -21,6 +21,7 @@ from softbench.gate.outcome import Kind, Timed, TimedCell, Trouble
 from softbench.gate.pairs import CellsFailed, Failure, Samples, timed_pairs
 from softbench.gate.rules import Timing
 from softbench.gate.sides import Side
+from softbench.gate.words import counted
 from softbench.suite import Suite
 
 Tell = Callable[[str], None]
@@ -87,7 +88,7 @@ def _looked(
     sides = (asked.base, asked.head)
     with closing(timed_pairs(sides, cases, rules, random.Random())) as more:
         for pairs, alpha in asked.suite.gate.looks.items():
-            tell(f"timing {len(cases)} cells, pairs {len(samples) + 1} to {pairs}")
+            tell(f"timing {counted(len(cases), 'cell')}, pairs {len(samples) + 1} to {pairs}")
             samples += islice(more, pairs - len(samples))
             judged = judge(samples, asked.base.name, asked.head.name, asked.suite.gate, alpha)
             verdicts = {one.verdict for one in judged}
