@@ -26,6 +26,7 @@ from softbench.gate.outcome import ERROR, FINE, Counted, Outcome, Policy, Timed,
 from softbench.gate.publish import publish, write
 from softbench.gate.terminal import lines
 from softbench.gate.timing import Comparison, compare
+from softbench.gate.words import counted as number_of
 from softbench.run import Crew
 from softbench.suite import expand
 
@@ -152,7 +153,8 @@ def _update(counts: checking.Counts, failed: Sequence[Trouble], path: Path) -> i
         raise BadInputError(str(error)) from None
     before = path.read_text(encoding="utf-8") if path.exists() else None
     write(path, text)
-    note(f"{path}: {'unchanged' if text == before else 'written'}, {len(counts.entries)} cases")
+    cases = number_of(len(counts.entries), "case")
+    note(f"{path}: {'unchanged' if text == before else 'written'}, {cases}")
     return FINE
 
 

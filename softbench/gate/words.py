@@ -57,7 +57,8 @@ def _passed(outcome: Outcome) -> list[str]:
     said = []
     if outcome.timed:
         cells = counted(len(outcome.timed.cells), "cell")
-        said.append(f"{cells} not slower by {percent(outcome.timed.detect)}")
+        slower = f"{100 * (outcome.timed.detect - 1):.3g} %"
+        said.append(f"none of {cells} is slower by {slower}")
     if outcome.counted:
         cases = counted(outcome.counted.cases, "case")
         said.append(f"{cases} with the counts of the baseline")
@@ -121,7 +122,7 @@ def compared(timed: Timed) -> str:
     load = " ".join(f"{load:g}" for load in timed.load)
     return (
         f"{timed.head} against {timed.base}: {counted(timed.pairs, 'pair')} of processes in "
-        f"{timed.seconds:.0f} s, load {load}; a regression is slower than "
-        f"{percent(timed.margin)}, a pass excludes {percent(timed.detect)}, each wrong anywhere "
-        f"in the suite with a chance of {100 * timed.alpha:g} %"
+        f"{timed.seconds:.0f} s, load {load}; a regression is more than "
+        f"{100 * (timed.margin - 1):.3g} % slower, a pass is not {100 * (timed.detect - 1):.3g} % "
+        f"slower; each is wrong anywhere in the suite with a chance of {100 * timed.alpha:g} %"
     )

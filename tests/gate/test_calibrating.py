@@ -1,0 +1,123 @@
+"""What rounds say of the gate: on rounds made up, of which is known what must come out.
+
+Mutants seen red: alarms of slowed heads counted as false; the first rounds counted for what is
+found in the cells they chose; a slowed head's other cells let in; looks of groups with all of
+alpha; intervals of other counts; cells in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from softbench.environment import Environment, Invocation
+from softbench.gate.calibrating import TRIED, calibrated
+from softbench.gate.calibration_page import page
+from softbench.gate.pairs import Samples
+from softbench.gate.rounds import EXTRAS, Round, append, read
+from softbench.gate.rules import Timing
+from softbench.suite import Gate, parse
+
+INVOCATION = Invocation(
+    id="0" * 12, command="c", started="s", load=[], clock_mhz=None, commit=None, dirty=None,
+    plugins={},
+)  # fmt: skip
+MACHINE = Environment(
+    system="Linux x86_64", cpu="a processor", cores=2, memory=1, gpus=[], driver=None, cuda=None,
+    python="3.11.0", libraries={"torch": "2.11.0"}, threads=1, softbench="0",
+)  # fmt: skip
+
+
+def pair(dice: np.random.Generator, scatter: list[float], ratios: Mapping[str, float]) -> Samples:
+    """One pair: a process of every side, each with a level of its own."""
+    found: Samples = {}
+    for side in ("base", *EXTRAS):
+        slowdown = 1 + EXTRAS.get(side, 0) / 20
+        levels = [
+            1e6 * slowdown * ratios.get(side, 1.0) * np.exp(dice.normal(0, one)) for one in scatter
+        ]
+        found[side] = [[round(level * (1 + slot / 100)) for slot in range(8)] for level in levels]
+    return found
+
+
+def rounds(
+    count: int, scatter: list[float], ratios: Mapping[int, Mapping[str, float]] | None = None
+) -> list[Round]:
+    """Rounds of cells that scatter so much; ratios: of some rounds, by side."""
+    dice = np.random.default_rng(0)
+    return [
+        Round(
+            schema=1, round=number, timing=Timing(), environment="e", invocation=INVOCATION,
+            seconds=1.0, load_after=[0.5], cells=[f"cell {i}" for i in range(len(scatter))],
+            pairs=[pair(dice, scatter, (ratios or {}).get(number, {})) for _ in range(12)],
+        )
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def test_quiet_cells_are_judged_and_noisy_ones_named() -> None:
+    found = calibrated(rounds(26, [0.01, 0.3]), Gate(max_pairs=12))
+    assert found.judged == [0]
+    assert found.later == 26 - TRIED
+    assert found.found["head+20%"][:, 0].mean() == 1.0
+    assert found.found["head+20%"][:, 1].mean() < 0.4
+    assert {row[0] for row in found.verdicts} == {"pass"}
+    assert "inconclusive" in {row[1] for row in found.verdicts}
+    assert found.scatter == pytest.approx([0.01 * 2**0.5, 0.3 * 2**0.5], rel=0.2)
+
+
+def test_an_alarm_is_a_regression_of_the_identical_head_and_no_other() -> None:
+    alike = calibrated(rounds(6, [0.01, 0.01]), Gate(max_pairs=12))
+    assert alike.alarms == [False] * 6
+    odd = calibrated(rounds(6, [0.01, 0.01], {2: {"head": 1.2}}), Gate(max_pairs=12))
+    assert odd.alarms == [number == 2 for number in range(6)]
+    slowed = calibrated(rounds(3, [0.01, 0.01], {2: {"head+20%": 5.0}}), Gate(max_pairs=12))
+    assert slowed.alarms == [False] * 3
+
+
+def test_rounds_are_put_together_and_looked_at_as_the_gate_does() -> None:
+    gate = Gate(max_pairs=36)
+    assert calibrated(rounds(7, [0.01]), gate).escalated == [False, False]
+    odd = {number: {"head": 1.2} for number in (3, 4, 5)}
+    assert calibrated(rounds(7, [0.01], odd), gate).escalated == [False, True]
+    # One round of three that is odd comes too late: the first look has let the group pass.
+    assert calibrated(rounds(3, [0.01], {2: {"head": 1.2}}), gate).escalated == [False]
+
+
+def test_a_slowed_cell_is_found_by_itself_not_by_its_neighbours() -> None:
+    """Where the slowed head is quick in every cell but its own samples say otherwise."""
+    found = calibrated(rounds(2, [0.01, 0.01], {1: {"head+5%": 0.9}}), Gate(max_pairs=12))
+    assert found.found["head+5%"][1].tolist() == [False, False]
+
+
+def test_the_page_says_what_was_found_of_how_many() -> None:
+    raw = {"shape": {"seq_len": 16}, "attention": {"softmax": {}}, "metrics": ["flops"]}
+    suite = parse(raw, "given", "given")
+    found = calibrated(rounds(25, [0.01, 0.3], {3: {"head": 1.2}}), suite.gate)
+    text = page(found, suite, ["quiet", "noisy"], Timing(), MACHINE)
+    rows = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if "|" in line}
+    assert "| 1 | 25 | 4.0 % | 0.1 to 20.4 % |" in rows["false alarms, rounds with any"]
+    assert "| 8 |" in rows["false alarms, 3 looks at up to 36 pairs"]
+    assert "| 5 | 5 | 100.0 % |" in rows["+20 % in one that can be judged"]
+    assert rows["quiet"].endswith("yes |")
+    assert rows["noisy"].endswith("no |")
+
+
+def test_few_rounds_say_nothing_yet_of_the_cells_they_chose() -> None:
+    raw = {"shape": {"seq_len": 16}, "attention": {"softmax": {}}, "metrics": ["flops"]}
+    suite = parse(raw, "given", "given")
+    text = page(calibrated(rounds(2, [0.01]), suite.gate), suite, ["c"], Timing(), MACHINE)
+    assert "in one that can be judged" not in text
+    assert "first 2 rounds" in text
+    assert "| – | 0 | – | – |" in text
+
+
+def test_rounds_are_read_as_they_were_kept(tmp_path: Path) -> None:
+    kept = rounds(2, [0.01])
+    for one in kept:
+        append(one, tmp_path)
+    assert read(tmp_path) == kept
+    assert read(tmp_path / "nowhere") == []
