@@ -5,7 +5,7 @@ carries softbench's counts (`extra_info`), and fails where they are not those of
 baseline; a case that the baseline has and the suite has not is an item that fails, and so does a
 session in which a benchmark of the compared run is gone, failed or skipped.
 
-pytest imports this in every run of everyone who has softbench installed, so it imports nothing heavy.
+pytest imports this in every run of everyone who has softbench installed: nothing heavy here.
 """
 
 from __future__ import annotations

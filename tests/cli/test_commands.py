@@ -25,7 +25,7 @@ metrics: [latency, flops]
 reports: [scaling, table]
 repeats: 1
 """
-COMMANDS = ("run", "plan", "list", "report", "check", "export", "compare")
+COMMANDS = ("run", "plan", "gate", "list", "report", "check", "export", "compare")
 Command = Callable[..., tuple[int, str, str]]
 
 
