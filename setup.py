@@ -25,7 +25,7 @@ HEADERS = [f"{FOLDER}/low_rank.cpp", *sorted(map(str, Path(FOLDER).glob("*.hpp")
 setup(
     packages=[*find_packages(include=["softbench*"]), "softbench.suites"],
     package_dir={"softbench.suites": "suites"},
-    package_data={"softbench.suites": ["**/*.yaml"]},
+    package_data={"softbench.suites": ["**/*.yaml", "**/*.json"]},
     exclude_package_data={"softbench.kernels": ["cpu/*"]},  # to build from, not to run
     options={"build_ext": {"parallel": True}},
     ext_modules=[

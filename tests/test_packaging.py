@@ -53,7 +53,7 @@ def metadata(wheel: Path) -> Message:
 
 def expected_files() -> set[str]:
     code = {path.relative_to(ROOT).as_posix() for path in (ROOT / "softbench").rglob("*.py")}
-    suites = {path.relative_to(ROOT).as_posix() for path in (ROOT / "suites").rglob("*.yaml")}
+    suites = {path.relative_to(ROOT).as_posix() for path in (ROOT / "suites").rglob("*.*")}
     return code | {f"softbench/{suite}" for suite in suites} | {"softbench/suites/deep/given.yaml"}
 
 

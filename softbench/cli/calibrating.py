@@ -35,7 +35,7 @@ def calibrate_suite(name: str, wanted: int, out: Path, plugins: Sequence[Path]) 
         environment = crew.environment()
     cases = expand(suite, environment.auto_device)
     check_devices(cases, environment)
-    rules = Timing(threads=suite.threads, pairs=suite.gate.pairs)
+    rules = Timing.of(suite)
     folder = out / "gate" / suite.name / environment.id
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "environment.json").write_text(environment.model_dump_json(indent=1) + "\n")

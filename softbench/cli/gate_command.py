@@ -21,16 +21,20 @@ Layer = Annotated[str | None, typer.Option(help="Only counts, or only timing.")]
 Baseline = Annotated[
     Path | None, typer.Option(help="The file of counts, if not SUITE.baseline.json.")
 ]
-UpdateBaseline = Annotated[bool, typer.Option(help="Write that file anew.")]
+UpdateBaseline = Annotated[bool, typer.Option("--update-baseline", help="Write that file anew.")]
 Inconclusive = Annotated[
     str, typer.Option(help="Where nothing can be told: fail (code 3), warn or pass.")
 ]
-AllowNew = Annotated[bool, typer.Option(help="Cells that the head alone has are fine.")]
-AllowRemoved = Annotated[bool, typer.Option(help="Cells that the base alone has are fine.")]
+AllowNew = Annotated[
+    bool, typer.Option("--allow-new", help="Cells that the head alone has are fine.")
+]
+AllowRemoved = Annotated[
+    bool, typer.Option("--allow-removed", help="Cells that the base alone has are fine.")
+]
 Markdown = Annotated[Path | None, typer.Option(help="Write a summary in Markdown here.")]
 Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML here.")]
 Calibrate = Annotated[
-    bool, typer.Option(help="Time identical and slowed heads; tell what the gate finds.")
+    bool, typer.Option("--calibrate", help="Time identical and slowed heads instead.")
 ]
 Rounds = Annotated[int, typer.Option(help="Rounds to have when calibrated.")]
 Kept = Annotated[Path, typer.Option(help="Rounds are kept in gate/SUITE/ENVIRONMENT/ there.")]
@@ -55,7 +59,7 @@ def gate(
     plugin: PluginFiles = [],
     as_json: AsJson = False,
 ) -> None:
-    """Hold this tree to a base: counts exactly, times by pairs of processes.
+    """Hold a change to its base, by counts and by times.
 
     Counts are held against a committed baseline; times, with --base or --base-path, against that
     tree timed here and now. Ends with code 0 if all is fine, 1 for a regression, 2 for bad input, 3

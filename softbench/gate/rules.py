@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from softbench.case import Value, content_hash
 from softbench.protocol import Seconds
+from softbench.suite import Suite
 
 
 class Timing(Value):
@@ -19,6 +21,12 @@ class Timing(Value):
     slots: Annotated[int, Field(ge=1, description="timed stretches of a cell in a process")] = 8
     stretch_seconds: Annotated[Seconds, Field(description="shortest timed stretch")] = 2e-3
     pinned: Annotated[bool, Field(description="both processes of a pair on one core")] = True
+
+    @classmethod
+    def of(cls, suite: Suite) -> Timing:
+        """The rules for a suite. A core is enough for one thread, where cores can be chosen."""
+        alone = suite.threads == 1 and hasattr(os, "sched_setaffinity")
+        return cls(threads=suite.threads, pairs=suite.gate.pairs, pinned=alone)
 
     @property
     def id(self) -> str:

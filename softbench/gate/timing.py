@@ -47,7 +47,7 @@ def compare(asked: Comparison, tell: Tell) -> tuple[Timed | None, list[Trouble]]
     """What timing says of the cells that both sides can run, and why not of the others."""
     import psutil
 
-    rules = Timing(threads=asked.suite.threads, pairs=asked.suite.gate.pairs)
+    rules = Timing.of(asked.suite)
     began = time.monotonic()
     cases, troubles = list(asked.cases), []
     while cases:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from softbench.gate.baseline import QUANTITIES
+from softbench.gate.rules import Timing
 from softbench.suite import Gate, SuiteError, parse
 from softbench.suite.gating import Budgets
 
@@ -57,3 +58,15 @@ def test_what_can_never_find_or_never_pass_is_refused(given: dict[str, Any], wor
 def test_every_count_of_a_baseline_has_a_budget_and_none_by_default() -> None:
     assert list(Budgets.model_fields) == list(QUANTITIES)
     assert set(Budgets().model_dump().values()) == {0.0}
+
+
+@pytest.mark.parametrize(("threads", "pinned"), [(1, True), (2, False)])
+def test_processes_share_a_core_only_if_one_thread_is_all_they_have(
+    threads: int, pinned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = {"shape": {"seq_len": 16}, "attention": {"softmax": {}}, "metrics": ["flops"]}
+    suite = parse(raw | {"threads": threads, "gate": {"pairs": 7}}, "given", "given")
+    rules = Timing.of(suite)
+    assert (rules.threads, rules.pairs, rules.pinned) == (threads, 7, pinned)
+    monkeypatch.delattr("os.sched_setaffinity")
+    assert not Timing.of(suite).pinned
