@@ -41,7 +41,7 @@ def worktree(revision: str, top: Path | None) -> Iterator[Path]:
     """A folder with the files of that revision. Raises TreeError."""
     if top is None:
         raise TreeError(f"--base {revision}: this is no git checkout; --base-path takes a folder")
-    if revision.startswith("-") or not _commit(top, revision):
+    if not _commit(top, revision):
         raise TreeError(
             f"--base {revision}: git knows no such revision here; a shallow checkout must fetch it "
             "first (actions/checkout: fetch-depth: 0)"
@@ -97,7 +97,7 @@ def same_place(file: Path, home: Path | None, root: str | Path | None) -> Path |
 
 
 def _commit(top: Path, revision: str) -> bool:
-    told = _git(top, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    told = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     return told.returncode == 0
 
 

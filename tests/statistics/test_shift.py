@@ -82,6 +82,14 @@ def test_a_detectable_shift_is_found_four_times_in_five(score: sign_flip.Score) 
     assert halfway / 200 <= 0.4
 
 
+def test_what_is_detectable_does_not_depend_on_what_was_found() -> None:
+    scores = (sign_flip.differences, sign_flip.huber)
+    for score in scores:
+        plain_C = shift.detectable(drawn(4), SIGNS_FK, 0.05, 0.02, score)
+        slower_C = shift.detectable(drawn(4) + 0.3, SIGNS_FK, 0.05, 0.02, score)
+        assert slower_C == pytest.approx(plain_C)
+
+
 def test_few_pairs_can_detect_nothing_and_say_the_farthest() -> None:
     values_KC = drawn(1)[:3]
     signs_FK = sign_flip.flips(3)
