@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from softbench.gate.calibration_page import page
 from softbench.gate.pairs import Samples
 from softbench.gate.rounds import EXTRAS, Round, append, read
 from softbench.gate.rules import Timing
+from softbench.statistics import sign_flip
+from softbench.statistics.sign_flip import Floats
 from softbench.suite import Gate, parse
 
 INVOCATION = Invocation(
@@ -83,14 +86,24 @@ def test_rounds_are_put_together_and_looked_at_as_the_gate_does() -> None:
     assert calibrated(rounds(7, [0.01]), gate).escalated == [False, False]
     odd = {number: {"head": 1.2} for number in (3, 4, 5)}
     assert calibrated(rounds(7, [0.01], odd), gate).escalated == [False, True]
-    # One round of three that is odd comes too late: the first look has let the group pass.
-    assert calibrated(rounds(3, [0.01], {2: {"head": 1.2}}), gate).escalated == [False]
+    # Two rounds of three that are odd come too late: the first look has let the group pass.
+    late = {number: {"head": 1.2} for number in (1, 2)}
+    assert calibrated(rounds(3, [0.01], late), gate).escalated == [False]
 
 
-def test_a_slowed_cell_is_found_by_itself_not_by_its_neighbours() -> None:
-    """Where the slowed head is quick in every cell but its own samples say otherwise."""
-    found = calibrated(rounds(2, [0.01, 0.01], {1: {"head+5%": 0.9}}), Gate(max_pairs=12))
-    assert found.found["head+5%"][1].tolist() == [False, False]
+def test_a_slowed_cell_stands_among_identical_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def noted(values_KC: Floats, *others: Any) -> Floats:
+        seen.append(values_KC.mean(axis=0))
+        return p_values(values_KC, *others)
+
+    p_values = sign_flip.p_values
+    monkeypatch.setattr(sign_flip, "p_values", noted)
+    calibrated(rounds(1, [0.001, 0.001]), Gate(max_pairs=12, margin=0.0))
+    slowdowns = [np.log(1 + extra / 20) for extra in EXTRAS.values() if extra]
+    expected = [row for slow in slowdowns for row in ([slow, 0.0], [0.0, slow])]
+    assert np.array(seen) == pytest.approx(np.array(expected), abs=0.002)
 
 
 def test_the_page_says_what_was_found_of_how_many() -> None:
