@@ -7,7 +7,9 @@ turns a case into a step. So both sides are timed by one and the same loop.
 Benches that one stem forks have torch's code at the same addresses: what an address does to a time
 is common to both sides, and a fork takes milliseconds where importing torch takes seconds.
 
-    stem, standard input:   {"socket": path, "root": tree or null, "plugins": […], "threads": n}
+    stem, standard input:   {"socket": path, "root": tree or null, "otherwise": where softbench is
+                             if neither the tree nor the interpreter has it, or null,
+                             "plugins": […], "threads": n}
                                                           → {"pid": …} on its standard output
                             {"ended": pid}                → {"code": …}, negative for a signal
     bench, on the socket:   {"cases": […]}                → {"softbench": its folder,
@@ -68,6 +70,8 @@ def _bench(told: dict[str, Any]) -> NoReturn:
     link.connect(told["socket"])
     if told["root"] is not None:
         sys.path.insert(0, told["root"])
+    if told["otherwise"] is not None:
+        sys.path.append(told["otherwise"])
     lines = link.makefile("rw", encoding="utf-8")
     workloads: list[Any] = []
     with suppress(BrokenPipeError, ConnectionResetError):

@@ -9,12 +9,14 @@ import selectors
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import softbench
 from softbench.gate.sides import Side
 
 START_SECONDS = 180.0  # torch alone takes 4 s to import on an idle machine
@@ -54,8 +56,9 @@ class Stem:
 
     def bench(self, side: Side) -> Bench:
         """A fresh process of `side`."""
-        told = {"socket": self._address, "root": side.root, "plugins": side.plugins}
-        self._tell(told | {"threads": self._threads})
+        own = str(Path(softbench.__file__).parents[1]) if self._python == sys.executable else None
+        told = {"socket": self._address, "root": side.root, "otherwise": own}
+        self._tell(told | {"plugins": side.plugins, "threads": self._threads})
         pid = self._answer()["pid"]
         self._listener.settimeout(START_SECONDS)
         try:
@@ -146,6 +149,8 @@ def _received(link: socket.socket) -> bytes:
 
 def _settings(threads: int) -> dict[str, str]:
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    # The side's tree is the bench's to name: a PYTHONPATH of the caller's would come before it.
-    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # Which softbench is timed is the bench's to say, not the caller's PYTHONPATH's.
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    others = [path for path in paths if path and not (Path(path) / "softbench").is_dir()]
+    own = {**os.environ, "PYTHONPATH": os.pathsep.join(others)}
     return own | {name: str(threads) for name in names} | {"KINETO_LOG_LEVEL": "99"}

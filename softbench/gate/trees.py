@@ -97,7 +97,9 @@ def same_place(file: Path, home: Path | None, root: str | Path | None) -> Path |
 
 
 def _commit(top: Path, revision: str) -> bool:
-    told = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    told = _git(
+        top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+    )
     return told.returncode == 0
 
 

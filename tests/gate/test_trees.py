@@ -1,8 +1,8 @@
 """Sides from what was typed: revisions, folders, wheels, environments, and plug-in files of each.
 
-Mutants seen red: a worktree left behind; the revision not checked before; a plug-in file of the head
-given to the base that has its own; one that the base lacks given to it; kernels of other sources
-lent; a wheel that is none unpacked.
+Mutants seen red: a worktree left behind; the revision not checked before; a plug-in file of the
+head given to the base that has its own; one that the base lacks given to it; kernels of other
+sources lent; a wheel that is none unpacked.
 """
 
 from __future__ import annotations
