@@ -9,7 +9,7 @@ from softbench.case import Case
 from softbench.cli.choosing import choose
 from softbench.cli.display import note
 from softbench.cli.ending import BadInputError
-from softbench.cli.running import check_devices
+from softbench.cli.running import check_devices, end_as_interrupted
 from softbench.environment import Environment
 from softbench.executors import local
 from softbench.gate import rounds as kept
@@ -27,6 +27,7 @@ PAGE = "calibration.md"
 
 def calibrate_suite(name: str, wanted: int, out: Path, plugins: Sequence[Path]) -> int:
     """Have `wanted` rounds, print and keep what they say; 0, or 4 where a cell fails."""
+    end_as_interrupted()
     choice = choose(name, (), (), plugins)
     suite = choice.suite
     with Crew(local, suite.protocol, choice.plugins) as crew:

@@ -16,7 +16,7 @@ from softbench.cli.choosing import Choice, choose
 from softbench.cli.display import note
 from softbench.cli.ending import BadInputError
 from softbench.cli.gate_sides import Opposed, Sides, opposed
-from softbench.cli.running import check_devices, invocation
+from softbench.cli.running import check_devices, end_as_interrupted, invocation
 from softbench.environment import Environment
 from softbench.gate import baseline, checking, trees
 from softbench.gate.counts import Plainly, counted, torch_of
@@ -54,6 +54,7 @@ class Options:
 
 def gate_suite(name: str, options: Options) -> int:
     """Compare, show, publish; the exit code of what was found."""
+    end_as_interrupted()
     choice = choose(name, (), (), options.plugins)
     with Crew(Plainly(), choice.suite.protocol, choice.plugins) as crew, ExitStack() as stack:
         crew.hire()  # it imports torch while the mechanisms are read here

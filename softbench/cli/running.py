@@ -37,7 +37,7 @@ class Options:
 
 def run_suite(name: str, options: Options) -> int:
     """Measure, draw, say where things lie; 0, or 4 if any case ended in an error."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_as_interrupted()
     choice = choose(name, options.only, options.changes, options.plugins)
     suite = choice.suite
     with Crew(_executor(options.executor), suite.protocol, choice.plugins) as crew:
@@ -106,5 +106,10 @@ def _warn_of_other_sources(known: Sequence[Record], now: Invocation, folder: Pat
         )
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def end_as_interrupted() -> None:
+    """Have a SIGTERM end this process as Ctrl-C does: nothing is left behind."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
