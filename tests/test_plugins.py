@@ -182,6 +182,7 @@ def test_an_interrupt_while_importing_stays_an_interrupt(given: Path) -> None:
 
 def test_an_installed_plugin_is_listed_and_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("given_solver", "json", "softbench.inverse")
+    monkeypatch.setattr(plugins, "_entry_points", plugins._entry_points.__wrapped__)
     monkeypatch.setattr(
         plugins, "entry_points", lambda *, group: [point] if group == point.group else []
     )
