@@ -68,11 +68,14 @@ def load(room: str, name: str) -> ModuleType:
     Raises UnknownNameError with the nearest right name, and BrokenPluginError if it is there but
     cannot be imported.
     """
+    full_name = f"softbench.{room}.{name}"
+    if full_name in sys.modules and name.isidentifier() and not name.startswith("_"):
+        return importlib.import_module(full_name)  # without a look into the folder: cases are many
     if name not in names(room):
         raise UnknownNameError(f"no {room} {name!r}; {did_you_mean(name, names(room))}")
     try:
-        if name in _folder(room) or f"softbench.{room}.{name}" in sys.modules:
-            return importlib.import_module(f"softbench.{room}.{name}")
+        if name in _folder(room):
+            return importlib.import_module(full_name)
         module: ModuleType = _installed(room)[name].load()
     except (Exception, SystemExit) as error:  # a file that exits would take the command with it
         raise BrokenPluginError(f"{room} {name!r} is broken: {_told(error)}") from error

@@ -33,7 +33,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NoReturn
 
-WARM_SECONDS = 0.01  # of calls before a case is said to be ready
+WARM_SECONDS = 0.005  # of calls before a case is said to be ready
 WORDS = 500  # of an error that are passed on
 
 
