@@ -33,7 +33,8 @@ class Calibration:
 
     alarms: of each round, whether the identical head had a regression; escalated: the same of
     groups of rounds, looked at as often as the suite's gate does. verdicts: of the identical head,
-    [rounds, cells]. found: slowdown to [rounds, cells], whether it was a regression.
+    [rounds, cells]. found: slowdown to [rounds, cells], whether it was a regression. seconds, loads:
+    how long each round took, and the machine's 1-minute load at its end.
     """
 
     alarms: list[bool]
@@ -41,6 +42,8 @@ class Calibration:
     verdicts: list[list[str]]
     found: dict[str, Floats]
     scatter: list[float]
+    seconds: list[float]
+    loads: list[float]
 
     @property
     def judged(self) -> list[int]:
@@ -70,6 +73,8 @@ def calibrated(rounds: Sequence[Round], rules: Gate) -> Calibration:
         verdicts=verdicts,
         found=found,
         scatter=[float(x) for x in np.concatenate(identical).std(axis=0)],
+        seconds=[one.seconds for one in rounds],
+        loads=[one.load_after[0] for one in rounds],
     )
 
 
