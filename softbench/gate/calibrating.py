@@ -33,8 +33,8 @@ class Calibration:
 
     alarms: of each round, whether the identical head had a regression; escalated: the same of
     groups of rounds, looked at as often as the suite's gate does. verdicts: of the identical head,
-    [rounds, cells]. found: slowdown to [rounds, cells], whether it was a regression. seconds, loads:
-    how long each round took, and the machine's 1-minute load at its end.
+    [rounds, cells]. found: slowdown to [rounds, cells], whether it was a regression. seconds: how
+    long each round took. loads: the machine's 1-minute load at its end.
     """
 
     alarms: list[bool]
