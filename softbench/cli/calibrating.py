@@ -15,8 +15,8 @@ from softbench.executors import local
 from softbench.gate import rounds as kept
 from softbench.gate.calibrating import calibrated
 from softbench.gate.calibration_page import page
+from softbench.gate.failures import CellsFailed
 from softbench.gate.naming import names
-from softbench.gate.pairs import CellsFailed
 from softbench.gate.rounds import Round
 from softbench.gate.rules import Timing
 from softbench.run import Crew

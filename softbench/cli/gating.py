@@ -131,7 +131,7 @@ def _dropped(
     choice: Choice, cases: Sequence[Case], environment: Environment, sides: Opposed
 ) -> list[Trouble]:
     """What the base's own suite file held and this one no longer does."""
-    there = trees.same_place(choice.path, sides.home, sides.base.root)
+    there = trees.same_place(choice.path, sides.homes, sides.base.root)
     if there is None or there == choice.path.resolve():
         return []
     return of_the_base(there, choice.suite, cases, environment.auto_device)

@@ -19,7 +19,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from softbench.plugins.files import BrokenPluginError, defined_names, parsed, told
+from softbench.plugins.files import BrokenPluginError as BrokenPluginError
+from softbench.plugins.files import defined_names, parsed, told
 
 _HOUSE = Path(__file__).parents[1]
 
