@@ -112,8 +112,8 @@ def _compared(outcome: Outcome) -> list[str]:
         said.append(f"Timing: {escape(words.compared(outcome.timed))}.")
     if outcome.counted:
         said.append(_counts(outcome.counted))
-    if outcome.verdict == "inconclusive" and outcome.inconclusive != "fail":
-        said.append("Inconclusive cells are let pass here; that is the policy, not a finding.")
+    if outcome.commit:
+        said.append(f"Judged at commit {code(outcome.commit[:12])}.")
     return [f"{line}<br>" for line in said]
 
 

@@ -25,6 +25,7 @@ from softbench.gate.stems import Bench, BenchDied, Stem
 PATIENCE = 300.0  # seconds for a bench to build and warm up its cases, or for a slot
 MARGIN = 1.2  # a call may run faster than it did while warming up
 STEP = 20  # calls that a slowdown is a whole number of: +5 % is one call more in twenty
+SHORT_CALL = 1e-3  # seconds of a call of which twenty are always made
 
 
 Samples = dict[str, list[list[int]]]  # side to, for each cell, nanoseconds of a call by slot
@@ -114,10 +115,13 @@ def _pin(benches: Mapping[Side, Bench], dice: random.Random) -> None:
 
 
 def _calls(fastest: float, rules: Timing, sides: Sequence[Side]) -> int:
-    """Calls of a stretch, the same on every side; in twenties where slowdowns are injected."""
+    """Calls of a stretch, the same on every side: of short calls twenties, with slowdowns always.
+
+    So what a calibration says of short calls holds of the gate's own stretches.
+    """
     needed = max(1.0, rules.stretch_seconds / fastest)
-    if any(side.extra for side in sides):  # up to a twenty: room enough for a call that runs faster
-        return STEP * ceil(needed / STEP)
+    if fastest <= SHORT_CALL or any(side.extra for side in sides):
+        return STEP * ceil(needed / STEP)  # up to a twenty: room for a call that runs faster
     return ceil(MARGIN * needed) if needed > 1 else 1
 
 
