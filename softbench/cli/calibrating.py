@@ -81,7 +81,7 @@ def _rounds(
 def _refuse_others(
     found: Sequence[Round], cases: Sequence[Case], rules: Timing, folder: Path
 ) -> None:
-    """Rounds of other cells or rules are not of this calibration; those of other commits are told."""
+    """Rounds of other cells or rules are not of this calibration; of other commits, told."""
     cells = [case.id for case in cases]
     commits = sorted({str(one.invocation.commit)[:7] for one in found})
     if len(commits) > 1:

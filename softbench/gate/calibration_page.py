@@ -84,8 +84,8 @@ def _how(found: Calibration, suite: Suite) -> str:
     several = (
         f"A round is one look that spends all of alpha; the gate looks {len(gate.looks)} times, "
         f"the first time at {100 * gate.looks[gate.pairs]:.2g} %. Its looks are made of rounds put "
-        "together, each with copies of its own: where a build lies in memory is drawn anew in each, "
-        "and once in a gate. "
+        "together, each with copies of its own: where a build lies in memory is drawn anew in each "
+        "of them, and once in a gate. "
     )
     return (
         f"A cell can be judged if {_slowdown(CHOSEN_BY)} was found in {100 * FOUND:g} % of the "

@@ -159,8 +159,11 @@ def test_a_round_that_was_cut_off_is_none_and_gives_way(tmp_path: Path) -> None:
 
 
 def test_one_calibration_at_a_time_adds_to_a_folder(tmp_path: Path) -> None:
-    with held(tmp_path), pytest.raises(FolderHeldError, match="another calibration"):
-        with held(tmp_path):
-            pass
+    with (
+        held(tmp_path),
+        pytest.raises(FolderHeldError, match="another calibration"),
+        held(tmp_path),
+    ):
+        pass
     with held(tmp_path):
         pass
