@@ -23,6 +23,7 @@ from types import ModuleType
 ROOMS: dict[str, tuple[str, ...]] = {
     "attention": ("Params", "attend", "weights", "supports", "flops", "RANK", "Attention"),
     "inverse": ("invert", "flops"),
+    "models": ("Params", "shape", "supports", "build", "draw", "flops"),
     "metrics": ("QUANTITIES", "measure"),
     "reports": ("render",),
 }
