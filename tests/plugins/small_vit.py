@@ -67,11 +67,8 @@ class SmallViT(nn.Module):
 
 def shape(params: Params, batch_size: int) -> Shape:
     """The attention's, the same in every block."""
-    side = params.image_size // params.patch_size
-    width = params.dim // params.num_heads
-    return Shape(
-        batch_size=batch_size, num_heads=params.num_heads, grid=(side, side), head_dim=width
-    )
+    tokens, width = (params.image_size // params.patch_size) ** 2, params.dim // params.num_heads
+    return Shape(batch_size=batch_size, num_heads=params.num_heads, seq_len=tokens, head_dim=width)
 
 
 def supports(params: Params, mechanism: str, attention_params: Mapping[str, Any]) -> str | None:
