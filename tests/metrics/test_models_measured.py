@@ -33,7 +33,7 @@ FEW = {"num_landmarks": 16}
 
 def make(attention: str = "softmax", **fields: Any) -> Case:
     module = plugins.load("models", "small_vit")
-    params = module.Params(image_size=64, dim=32)
+    params = module.Params(image_size=128, dim=32)
     plain: dict[str, Any] = {
         "level": "model", "params": {}, "backend": "eager", "inputs": "normal", "seed": 0,
         "dtype": "float32", "device": "cpu", "mode": "forward", "compile": False,
@@ -75,7 +75,7 @@ def test_a_case_stands_on_its_weights_their_gradients_and_its_images() -> None:
     for mode, weights in (("forward", 1), ("forward_backward", 2)):
         workload = build(make(mode=mode))
         learned = sum(one.nbytes for one in workload.module.parameters())
-        images, logits = 2 * 3 * 64 * 64 * 4, 2 * 10 * 4
+        images, logits = 2 * 3 * 128 * 128 * 4, 2 * 10 * 4
         cotangent = logits if mode == "forward_backward" else 0
         held = weights * learned + images + cotangent
         assert predict(make(mode=mode), {}, UNLIMITED).held_bytes == held
