@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from timm.models._manipulate import checkpoint
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from softbench.attention._grid import image_to_tokens, tokens_to_image
 from softbench.models._sizes import STEM_WIDTH
@@ -107,6 +107,7 @@ def _grid_of(x_BCRS: Tensor) -> tuple[int, int]:
 
 def _called(block: nn.Module, x_BNC: Tensor, *where: object, checkpointed: bool) -> Tensor:
     """[B, N, C]; checkpointed, the block is run again for its gradient and keeps nothing."""
-    again = checkpointed and torch.is_grad_enabled()
-    out_BNC: Tensor = checkpoint(block, x_BNC, *where) if again else block(x_BNC, *where)
+    if checkpointed and torch.is_grad_enabled():
+        return checkpoint(block, x_BNC, *where, use_reentrant=False)  # type: ignore[no-any-return]
+    out_BNC: Tensor = block(x_BNC, *where)
     return out_BNC

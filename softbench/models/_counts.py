@@ -22,9 +22,9 @@ def convolution(outputs: int, taps: int, mode: Mode, *, of_image: bool = False) 
     return times * 2 * outputs * taps
 
 
-def summed(terms: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """The sum of every term over all parts."""
+def summed(layers: Iterable[tuple[Mapping[str, int], int]]) -> dict[str, int]:
+    """Terms of layers, each so often as it is there, summed by name."""
     total: Counter[str] = Counter()
-    for part in terms:
-        total.update(part)
+    for terms, number in layers:
+        total.update({name: number * count for name, count in terms.items()})
     return dict(total)

@@ -19,6 +19,11 @@ def own_generator() -> torch.Generator:
     return torch.Generator().manual_seed(int(seed))
 
 
+def rising(last: float, number: int) -> list[float]:
+    """`number` rates from 0 to `last`, evenly: how often the path of each block is dropped."""
+    return [last * index / max(1, number - 1) for index in range(number)]
+
+
 def by_fan_in(module: nn.Module, generator: torch.Generator) -> None:
     """Draw every linear layer and convolution in `module` from U(-1/√fan_in, 1/√fan_in)."""
     for layer in module.modules():

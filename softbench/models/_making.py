@@ -35,7 +35,7 @@ class Making:
     def stages(self, in_chans: int, drop_path_rate: float) -> Iterator[nn.Module]:
         """The four, in order; the share of dropped paths grows from block to block."""
         dims, depths = self.size.dims, self.size.depths
-        rates = iter(torch.linspace(0, drop_path_rate, sum(depths), device="cpu").tolist())
+        rates = iter(_initial.rising(drop_path_rate, sum(depths)))
         yield self._stage(0, stem(in_chans, dims[0]), rates)
         yield self._stage(1, merging(dims[0], dims[1]), rates)
         yield self._stage(2, merging(dims[1], dims[2]), rates)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
-from timm.models._manipulate import checkpoint
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from softbench.attention._grid import image_to_tokens
 from softbench.models import _initial
@@ -65,8 +65,14 @@ class Plain(nn.Module):
         attention: Callable[[], nn.Module],
         seq_len: int,
         generator: torch.Generator,
+        *,
+        drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
     ) -> None:
-        """attention: makes a layer for each block in turn, drawing from `generator`."""
+        """attention: makes a layer for each block in turn, drawing from `generator`.
+
+        drop_rate: before the head; drop_path_rate: of the last block's branches, 0 in the first.
+        """
         super().__init__()
         self.num_classes, self.in_chans = params.num_classes, params.in_chans
         self.num_features = self.head_hidden_size = params.dim
@@ -77,9 +83,11 @@ class Plain(nn.Module):
         )
         hidden = int(params.dim * params.mlp_ratio)
         self.blocks = nn.ModuleList(
-            PreNormBlock(attention(), params.dim, hidden, eps=EPS) for _ in range(params.depth)
+            PreNormBlock(attention(), params.dim, hidden, eps=EPS, drop_path=rate)
+            for rate in _initial.rising(drop_path_rate, params.depth)
         )
         self.norm = nn.LayerNorm(params.dim, eps=EPS)
+        self.head_drop = nn.Dropout(drop_rate)
         self.head: nn.Module = _head(params.dim, params.num_classes)
         _initial.by_fan_in(self, generator)
         _initial.words(self, generator)
@@ -95,13 +103,13 @@ class Plain(nn.Module):
         x_BNC = x_BNC + self.pos_embed
         for block in self.blocks:
             again = self.grad_checkpointing and torch.is_grad_enabled()
-            x_BNC = checkpoint(block, x_BNC) if again else block(x_BNC)
+            x_BNC = checkpoint(block, x_BNC, use_reentrant=False) if again else block(x_BNC)
         normed_BNC: Tensor = self.norm(x_BNC)
         return normed_BNC
 
     def forward_head(self, x_BNC: Tensor, pre_logits: bool = False) -> Tensor:
         """[B, num_classes] from the pooled tokens, or those themselves, [B, C]."""
-        x_BC = x_BNC.mean(1) if self.pool == "mean" else x_BNC[:, -1]
+        x_BC = self.head_drop(x_BNC.mean(1) if self.pool == "mean" else x_BNC[:, -1])
         logits_BK: Tensor = x_BC if pre_logits else self.head(x_BC)
         return logits_BK
 

@@ -22,7 +22,7 @@ norm.*, head.*                             norm.*, head.*
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 from torch import Tensor
 
@@ -59,17 +59,11 @@ def names_here(released: str) -> tuple[str, ...]:
     return ()
 
 
-def converted(released: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors by their names here. LookupError for a name that no released model has."""
-    here: dict[str, Tensor] = {}
-    for name, tensor in released.items():
-        names = names_here(name)
-        if not names:
-            raise LookupError(f"{name!r} is a name of no released SOFT model")
-        here |= dict(
-            zip(names, tensor.chunk(len(names)) if len(names) > 1 else (tensor,), strict=True)
-        )
-    return here
+def parts(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """A released tensor under each of its names here; one of another name as it is."""
+    names = names_here(name) or (name,)
+    # What has no dimension, a counter, cannot be cut.
+    yield from zip(names, tensor.chunk(len(names)) if len(names) > 1 else (tensor,), strict=True)
 
 
 def _from_zero(name: str) -> str:

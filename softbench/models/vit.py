@@ -16,6 +16,7 @@ Differences from the paper:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from softbench import plugins
 from softbench.case import Mode, Shape, Value
-from softbench.models import _counts
+from softbench.models import _counts, _initial
 from softbench.models._fields import ImageSize, InChans, NumClasses
 from softbench.models._plain import Plain
 from softbench.models._stages import gridless
@@ -122,15 +123,31 @@ def build(
     or, where that needs a grid and there is none, at operator level.
     Raises Unsupported where the mechanism has no such weights.
     """
+    with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw before we do
+        return plain(
+            params,
+            attention=attention,
+            attention_params=attention_params,
+            backend=backend,
+            generator=generator,
+        )
+
+
+def plain(
+    params: Params,
+    *,
+    attention: str,
+    attention_params: Mapping[str, Any],
+    backend: str,
+    generator: torch.Generator | None,
+    **drops: float,
+) -> nn.Module:
+    """As `build`; without a generator, from PyTorch's global seed. drops: those of `Plain`."""
+    generator = generator or _initial.own_generator()
     where, settings = _where(params, 1), _attention(params, attention, attention_params)
     mechanism = plugins.load("attention", attention)
-    with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw before we do
-        return Plain(
-            params,
-            lambda: mechanism.Attention(where, settings, backend=backend, generator=generator),
-            where.seq_len,
-            generator,
-        )
+    make = partial(mechanism.Attention, where, settings, backend=backend, generator=generator)
+    return Plain(params, make, where.seq_len, generator, **drops)
 
 
 def draw(params: Params, batch_size: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:

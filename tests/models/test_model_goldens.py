@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from softbench.models import _released
+from softbench.models import _checkpoints, _released
 from softbench.models._backbone import Backbone
 from softbench.models._sizes import SIZES
 
@@ -55,7 +55,7 @@ def test_logits_and_gradients_are_those_of_the_released_code(
     shapes = meta["state_dict_shapes"]
     weights = {name: drawn(name, tuple(shape)) for name, shape in shapes.items()}
     model = Backbone(SIZES["tiny"], attention=attention).double().eval()
-    model.load_state_dict(_released.converted(weights))
+    model.load_state_dict(_checkpoints.checkpoint_filter_fn(weights, model))
     logits = model(normal("image:64x96", (1, 3, 64, 96)))
     error = (logits.detach() - values["logits"]).norm() / values["logits"].norm()
     assert float(error) < 1e-9
