@@ -25,6 +25,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "inverse": ("invert", "flops"),
     "metrics": ("QUANTITIES", "measure"),
     "reports": ("render",),
+    "tasks": ("Params", "load"),
 }
 
 

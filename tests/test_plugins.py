@@ -25,6 +25,7 @@ SOURCES = {
     "inverse": INVERSE,
     "metrics": "QUANTITIES: dict = {}\n\ndef measure(workload, protocol): ...\n",
     "reports": "from json import dumps as render\n",
+    "tasks": "Params = print\n\ndef load(params, *, seed, data_root=None): ...\n",
 }
 
 

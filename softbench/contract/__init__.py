@@ -8,13 +8,14 @@ from __future__ import annotations
 from types import ModuleType
 
 from softbench import plugins
-from softbench.contract import attention, inverse, metrics, optional, reports
+from softbench.contract import attention, inverse, metrics, optional, reports, tasks
 
 CHECKS = {
     "attention": attention.CHECKS + optional.CHECKS,
     "inverse": inverse.CHECKS,
     "metrics": metrics.CHECKS,
     "reports": reports.CHECKS,
+    "tasks": tasks.CHECKS,
 }
 
 
