@@ -14,7 +14,7 @@ from math import log1p
 
 import numpy as np
 
-from softbench.gate.judging import QUANTILE, SCORE, Floats, bounds, log_ratios, verdict
+from softbench.gate.judging import RATIOS, SCORE, Floats, bounds, verdict
 from softbench.gate.pairs import Samples
 from softbench.gate.rounds import EXTRAS, Round
 from softbench.statistics import sign_flip
@@ -33,7 +33,8 @@ class Calibration:
 
     alarms: of each round, whether the identical head had a regression; escalated: the same of
     groups of rounds, looked at as often as the suite's gate does. verdicts: of the identical head,
-    [rounds, cells]. found: slowdown to [rounds, cells], whether it was a regression.
+    [rounds, cells]. found: slowdown to [rounds, cells], whether it was a regression. seconds: how
+    long each round took. loads: the machine's 1-minute load at its end.
     """
 
     alarms: list[bool]
@@ -41,6 +42,8 @@ class Calibration:
     verdicts: list[list[str]]
     found: dict[str, Floats]
     scatter: list[float]
+    seconds: list[float]
+    loads: list[float]
 
     @property
     def judged(self) -> list[int]:
@@ -56,7 +59,7 @@ class Calibration:
 
 def calibrated(rounds: Sequence[Round], rules: Gate) -> Calibration:
     """What rounds of the same cells say, each judged at once with all of the gate's alpha."""
-    identical = [log_ratios(one.pairs, "base", IDENTICAL, QUANTILE) for one in rounds]
+    identical = [RATIOS(one.pairs, "base", IDENTICAL) for one in rounds]
     verdicts = [_verdicts(values_KC, rules, rules.alpha) for values_KC in identical]
     found = {
         name: np.array(
@@ -70,6 +73,8 @@ def calibrated(rounds: Sequence[Round], rules: Gate) -> Calibration:
         verdicts=verdicts,
         found=found,
         scatter=[float(x) for x in np.concatenate(identical).std(axis=0)],
+        seconds=[one.seconds for one in rounds],
+        loads=[one.load_after[0] for one in rounds],
     )
 
 
@@ -80,8 +85,8 @@ def _verdicts(values_KC: Floats, rules: Gate, alpha: float) -> list[str]:
 
 def _found(pairs: Sequence[Samples], slowed: str, rules: Gate) -> list[bool]:
     """Of each cell, whether it is a regression where it alone is slowed."""
-    identical_KC = log_ratios(pairs, "base", IDENTICAL, QUANTILE)
-    slowed_KC = log_ratios(pairs, "base", slowed, QUANTILE)
+    identical_KC = RATIOS(pairs, "base", IDENTICAL)
+    slowed_KC = RATIOS(pairs, "base", slowed)
     signs_FK = sign_flip.flips(len(pairs))
     found = []
     for cell in range(identical_KC.shape[1]):

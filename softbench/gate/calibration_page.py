@@ -32,6 +32,7 @@ def page(
 def _what(found: Calibration, suite: Suite, rules: Timing, machine: Environment) -> Iterator[str]:
     gate = suite.gate
     yield (
+        f"Made by `softbench gate {suite.name} --calibrate --rounds {len(found.alarms)}`: "
         f"{len(found.alarms)} rounds on {machine.cpu}, {machine.cores} cores, torch "
         f"{machine.libraries['torch']}, {rules.threads} thread{'s' * (rules.threads > 1)}; in each "
         f"{rules.pairs} pairs of fresh processes, {rules.slots} slots of "
@@ -39,7 +40,9 @@ def _what(found: Calibration, suite: Suite, rules: Timing, machine: Environment)
         "calls than they are credited with. A regression is a cell slower than "
         f"{100 * gate.margin:g} %, with a nominal chance of {100 * gate.alpha:g} % of a false "
         "alarm anywhere in the suite; a pass excludes "
-        f"{100 * gate.detect:g} %."
+        f"{100 * gate.detect:g} %. A round took {min(found.seconds):.0f} to "
+        f"{max(found.seconds):.0f} s, the 1-minute load was {min(found.loads):.1f} to "
+        f"{max(found.loads):.1f}."
     )
 
 

@@ -14,8 +14,8 @@ from softbench.gate.outcome import Change, Counted, Outcome, Timed, TimedCell, T
 LIMIT = 60_000  # a comment on GitHub ends at 65,536 characters
 SIGNS = {"pass": "✅", "regression": "❌", "inconclusive": "❔", "error": "⚠️"}
 SPECIAL = "&<>|`*_[]()#!~\\@:"
-HEAD = "| | cell | base | change | interval | of medians | could have seen |"
-RULE = "|---|---|---:|---:|---:|---:|---:|"
+HEAD = "| | cell | base | change | interval | of 10th pct. | of medians | could have seen |"
+RULE = "|---|---|---:|---:|---:|---:|---:|---:|"
 
 
 def markdown(outcome: Outcome, limit: int = LIMIT) -> str:
@@ -70,6 +70,7 @@ def _cell(cell: TimedCell) -> str:
         words.seconds(cell.base_seconds),
         f"**{words.percent(cell.ratio)}**",
         words.interval(cell),
+        words.percent(cell.tenth_ratio),
         words.percent(cell.median_ratio),
         words.percent(cell.detectable),
     )

@@ -66,10 +66,10 @@ class Counted(Value):
 class TimedCell(Value):
     """One cell of the timing layer.
 
-    ratio: of 10th percentiles, median over the pairs' processes; low, high: its interval, jointly
-    over all cells, each end at the gate's alpha; median_ratio: the same of medians. detectable: the
-    smallest ratio that this gate, with this noise and so many pairs, would have called a regression
-    four times in five.
+    ratio: slot by slot, the pairs' robust centre; low, high: its interval, jointly over all cells,
+    each end at the gate's alpha; tenth_ratio, median_ratio: the same centre of the ratios of the
+    processes' 10th percentiles and medians. detectable: the smallest ratio that this gate, with
+    this noise and so many pairs, would have called a regression four times in five.
     """
 
     case: Case
@@ -79,6 +79,7 @@ class TimedCell(Value):
     ratio: float
     low: float
     high: float
+    tenth_ratio: float
     median_ratio: float
     detectable: float
 

@@ -134,8 +134,10 @@ def _pin(benches: Mapping[Side, Bench], dice: random.Random) -> None:
 
 def _calls(fastest: float, rules: Timing, sides: Sequence[Side]) -> int:
     """Calls of a stretch, the same on every side; in twenties where slowdowns are injected."""
-    calls = ceil(MARGIN * rules.stretch_seconds / fastest) if fastest < rules.stretch_seconds else 1
-    return STEP * ceil(calls / STEP) if any(side.extra for side in sides) else calls
+    needed = max(1.0, rules.stretch_seconds / fastest)
+    if any(side.extra for side in sides):  # up to a twenty: room enough for a call that runs faster
+        return STEP * ceil(needed / STEP)
+    return ceil(MARGIN * needed) if needed > 1 else 1
 
 
 def _sampled(

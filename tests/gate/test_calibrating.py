@@ -112,6 +112,8 @@ def test_the_page_says_what_was_found_of_how_many() -> None:
     found = calibrated(rounds(25, [0.01, 0.3], {3: {"head": 1.2}}), suite.gate)
     text = page(found, suite, ["quiet", "noisy"], Timing(), MACHINE)
     rows = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if "|" in line}
+    assert "`softbench gate given --calibrate --rounds 25`" in text
+    assert "took 1 to 1 s, the 1-minute load was 0.5 to 0.5" in text
     assert "| 1 | 25 | 4.0 % | 0.1 to 20.4 % |" in rows["false alarms, rounds with any"]
     assert "| 8 |" in rows["false alarms, 3 looks at up to 36 pairs"]
     assert "| 5 | 5 | 100.0 % |" in rows["+20 % in one that can be judged"]
