@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_curve_and_another_seed_another() -> None:
     assert trained(model(), seed=1).learned != one.learned
 
 
-@pytest.mark.parametrize("calls", [0, 3, 7, 9, 17, 23, 24])
+@pytest.mark.parametrize("calls", [0, 3, 7, 9, 17, 23])
 def test_killed_at_a_step_and_gone_on_it_is_as_if_not_killed(tmp_path: Path, calls: int) -> None:
     whole, path = model(), tmp_path / "folder" / "small.pt"
     expected = trained(whole)
@@ -179,9 +179,10 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
         file.write(b"half of it")
         raise Killed
 
-    with monkeypatch.context() as patched, pytest.raises(Killed):
+    with monkeypatch.context() as patched:
         patched.setattr(torch, "save", half)
-        trained(model(), checkpoint=path)
+        with pytest.raises(Killed):
+            trained(model(), checkpoint=path)
     assert path.read_bytes() == before
     assert trained(model(), checkpoint=path).resumed_at == 1
 
@@ -226,9 +227,8 @@ def test_what_an_epoch_says() -> None:
     labels = images().test.labels
     last = curve.epochs[-1]
     assert last.test_accuracy == curve.accuracy == (logits.argmax(1) == labels).double().mean()
-    assert last.test_loss == pytest.approx(
-        float(nn.functional.cross_entropy(logits, labels)), rel=1e-5
-    )
+    expected = nn.functional.cross_entropy(logits, labels).item()
+    assert last.test_loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_costs_are_seconds_of_each_part() -> None:
