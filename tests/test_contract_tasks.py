@@ -1,7 +1,7 @@
 """A task that breaks a rule of its room is found out; one whose data are elsewhere is not.
 
-The stand-ins below break one rule each: that is the list of mutants. The checks themselves were
-emptied one at a time, and a stand-in was let through each time.
+The stand-ins below break one rule each: that is the list of mutants. Seen red for a check left out:
+what a task says of itself, and torch's own stream.
 """
 
 import sys

@@ -1,8 +1,7 @@
 """A small training learns, repeats itself bit for bit, and goes on where it was killed.
 
 Mutants seen red: dropout not seeded by the epoch, the last epoch trained again, the optimizer's
-state left out of the checkpoint, the checkpoint written before the epoch, an origin not compared, a file written in
-place, a loss of NaN let through, pixels not normalised, weights decayed that should not be.
+state left out of the checkpoint, an origin not compared, a file written in place.
 """
 
 import os

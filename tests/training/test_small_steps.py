@@ -1,8 +1,6 @@
 """Batches, augmentation, the schedule and a step's mathematics, each against a second source.
 
-Mutants seen red: the order not drawn, the last part of an epoch kept, rows moved for columns, the
-mirror after the move, a sample's move that depends on its batch, labels not smoothed, the gradient
-not clipped, biases decayed, a schedule of epochs or one step off.
+Mutants seen red: the order not drawn, the last part of an epoch kept.
 """
 
 import math
