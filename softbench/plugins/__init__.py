@@ -31,6 +31,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "models": ("Params", "shape", "supports", "build", "draw", "flops"),
     "metrics": ("QUANTITIES", "measure"),
     "reports": ("render",),
+    "tasks": ("Params", "load"),
 }
 
 

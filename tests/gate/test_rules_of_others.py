@@ -1,8 +1,8 @@
 """The re-implemented rules of other tools, on samples of which the answer is plain from the rule.
 
 Mutants seen red: a threshold of 4 or 6 % in the first; a one-sided U test; medians not compared;
-asv without its factor or its rarer p; Criterion's noise threshold left out; hyperfine's deviation left out; NVBench
-held against the median.
+asv without its factor, or with p < 0.05; Criterion's noise threshold left out; hyperfine's
+deviation left out; NVBench held against the median.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def rules() -> Iterator[ModuleType]:
         # As clear, but 1.08 and 1.12 times the median.
         ("asv", 100 + STEPS, 108.3 + STEPS, False),
         ("asv", 100 + STEPS, 115.9 + STEPS, True),
-        # 1.12 times the median, and p = 0.028.
-        ("asv", 100 + STEPS, np.array([99.0, 101, 116, 116, 116, 116, 116, 116]), False),
+        # 1.12 times the median, and p = 0.017.
+        ("asv", 100 + STEPS, np.array([99.0, 108, 116, 116, 116, 116, 116, 116]), False),
         # Far apart for their scatter of 0.2: by 0.5 %, within the noise threshold, and by 3 %.
         ("Criterion", 100 + STEPS / 10, 100.5 + STEPS / 10, False),
         ("Criterion", 100 + STEPS / 10, 103 + STEPS / 10, True),
