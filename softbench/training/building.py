@@ -144,8 +144,9 @@ def parts_of(recipe: Recipe, num_classes: int, updates: int, world: World) -> Pa
     known = [str(name) for name in list_optimizers()]
     if ours.name not in known:
         raise RecipeError(f"no optimizer {ours.name!r}; {did_you_mean(ours.name, known)}")
+    stated = ours.model_dump(include={"eps", "betas"}, exclude_none=True)
     optimizer = create_optimizer_v2(
-        model, ours.name, recipe.learning_rate, ours.weight_decay, eps=ours.eps, betas=ours.betas
+        model, ours.name, recipe.learning_rate, ours.weight_decay, **stated
     )
     schedule, _ = create_scheduler_v2(
         optimizer,

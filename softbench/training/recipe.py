@@ -79,8 +79,8 @@ class Optimizer(Value):
     )
     base_images: Size = Field(default=1024, description="The batch that base_lr is meant for.")
     weight_decay: NotNegative = 0.05
-    eps: Positive = 1e-8
-    betas: Pair = [0.9, 0.999]
+    eps: Positive | None = Field(default=None, description="null: the optimiser's own.")
+    betas: Pair | None = None
     clip_grad: Positive | None = Field(default=None, description="Largest norm of all gradients.")
 
 

@@ -1,0 +1,1 @@
+"""Stand-in while another worktree builds the room; never committed."""
