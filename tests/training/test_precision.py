@@ -1,7 +1,7 @@
 """Mixed precision: products narrow, kernel and inverse of SOFT in float32; gradients scaled.
 
 Mutants seen red: `full_precision` that lets autocast in, autocast left out of a pass, a scaler that
-is never on, an unscale left out before the clip.
+is never on, an unscale left out before the clip, a backward pass inside autocast.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ def test_the_inverse_stays_in_float32_under_autocast(
     call = layer(backend)
     x_BNC = torch.randn(2, 64, 24, generator=torch.Generator().manual_seed(1))
     wide_BNC = call(x_BNC)
-    with recorded_operators() as calls, torch.autocast("cpu", dtype):
-        out_BNC = call(x_BNC)
+    with recorded_operators() as calls:
+        with torch.autocast("cpu", dtype):
+            out_BNC = call(x_BNC)
         out_BNC.float().square().mean().backward()
     products = [result for name, result in calls if name in ("bmm", "mm", "addmm", "matmul")]
     inverses = [result for result in products if result.shape[-2:] == (16, 16) and result.ndim == 3]
@@ -54,7 +55,11 @@ def test_the_inverse_stays_in_float32_under_autocast(
         for weight in call.parameters()
         if weight.grad is not None
     )
-    assert 0 < float((out_BNC.float() - wide_BNC).norm() / wide_BNC.norm()) < 0.03
+    assert (
+        0
+        < float((out_BNC.detach().float() - wide_BNC.detach()).norm() / wide_BNC.norm().detach())
+        < 0.03
+    )
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -70,11 +75,15 @@ def test_a_pass_is_narrow_and_weights_stay_wide(dtype: str, tmp_path: Path) -> N
     loop = prepared(recipe, image_folder(tmp_path), ALONE)
     seen: list[torch.dtype] = []
     loop.parts.model.register_forward_hook(lambda module, given, out: seen.append(out.dtype))
+    backwards: list[bool] = []
+    for weight in loop.parts.model.parameters():
+        weight.register_hook(lambda _: backwards.append(torch.is_autocast_enabled("cpu")))
     before = [weight.detach().clone() for weight in loop.parts.model.parameters()]
     events = loop.run()
     for _ in range(2):
         next(events)
     assert seen[0] == getattr(torch, dtype)
+    assert set(backwards) == {False}  # the products of an inverse's gradient would be narrowed
     assert {weight.dtype for weight in loop.parts.model.parameters()} == {torch.float32}
     assert loop.parts.scaler.is_enabled() == (dtype == "float16")
     after = loop.parts.model.parameters()
