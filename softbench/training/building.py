@@ -33,7 +33,7 @@ def model_of(recipe: Recipe, num_classes: int) -> nn.Module:
     start_from(seed_of("weights", recipe.seed))
     try:
         made = timm.create_model(recipe.model, num_classes=num_classes, **_sized(recipe))
-    except (TypeError, ValueError, AssertionError) as error:
+    except (TypeError, ValueError, LookupError, AssertionError) as error:
         raise RecipeError(f"{recipe.model} cannot be made: {error}") from error
     assert isinstance(made, nn.Module)
     return made

@@ -6,6 +6,7 @@ state_dict_ema, optimizer, …), so that timm's own loaders read it too.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pickle
@@ -34,7 +35,9 @@ def write_log(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def load(path: Path) -> dict[str, Any]:
     """A checkpoint's content, on the CPU. CheckpointError: none, broken, or more than data."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        # Names and values that training loops of DeiT's kind save beside their weights; no code.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except IsADirectoryError:

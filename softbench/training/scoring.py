@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from timm.models import clean_state_dict
 from torch import Tensor, nn
 
+from softbench.models._checkpoints import checkpoint_filter_fn
 from softbench.training import checkpoint
 from softbench.training.building import model_of, transform_of
 from softbench.training.data import num_classes, opened
@@ -65,7 +66,15 @@ def weights_in(content: dict[str, Any]) -> dict[str, Weights]:
 
 
 def load_into(model: nn.Module, weights: Weights, name: str) -> None:
-    """Give `model` its weights, all of them. CheckpointError: names or shapes of another model."""
+    """Give `model` its weights, all of them. CheckpointError: names or shapes of another model.
+
+    The models of softbench take the names of the authors' released checkpoints too.
+    """
+    if type(model).__module__.startswith("softbench.models"):
+        try:
+            weights = checkpoint_filter_fn(weights, model)
+        except ValueError as error:
+            raise CheckpointError(f"these are not the weights of {name}: {error}") from None
     ours = model.state_dict()
     missing = [key for key in ours if key not in weights]
     other = [key for key in weights if key not in ours]

@@ -1,1 +1,0 @@
-"""Stand-in while another worktree builds the room; never committed."""
