@@ -26,10 +26,19 @@ from softbench.training.recipe import Recipe, differences
 HERE = Path(__file__).parent
 COMMAND = "python results/training/end_to_end.py"
 CLASSES, TRAIN, TEST, SIDE = 4, 240, 60, 96
-REDUCED = (
-    "model=soft_tiny image_size=64 epochs=3 batch_size=48 data.workers=1 evaluation.resize=73 "
-    "optimizer.base_images=48 schedule.warmup_epochs=1 checkpoint_updates=2 log_updates=1"
-).split()
+REDUCED = [
+    "model=soft_tiny",
+    "model_kwargs.img_size=64",
+    "image_size=64",
+    "evaluation.resize=73",
+    "epochs=3",
+    "batch_size=48",
+    "optimizer.base_images=48",
+    "schedule.warmup_epochs=1",
+    "data.workers=1",
+    "checkpoint_updates=2",
+    "log_updates=1",
+]
 LIMIT = 120.0  # seconds that it may take on a machine with nothing else to do
 
 
@@ -49,7 +58,11 @@ def image_folder(root: Path) -> list[Path]:
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels.astype("uint8")).save(folder / f"{index:04d}.jpg")
     whole = (root / "train" / "class_0" / "0000.jpg").read_bytes()
-    broken = {"class_0/empty.jpg": b"", "class_1/words.jpg": b"no image", "class_2/cut.jpg": whole[:900]}
+    broken = {
+        "class_0/empty.jpg": b"",
+        "class_1/words.jpg": b"no image",
+        "class_2/cut.jpg": whole[:900],
+    }
     for name, content in broken.items():
         (root / "train" / name).write_bytes(content)
     return [root / "train" / name for name in broken]
@@ -59,7 +72,7 @@ def softbench(*words: str, processes: int = 1) -> list[str]:
     """The command line of softbench, alone or under torchrun."""
     program = [sys.executable, "-c", "from softbench.cli import main; main()"]
     if processes > 1:
-        launcher = "torch.distributed.run --standalone --no-python --nproc-per-node".split()
+        launcher = ["torch.distributed.run", "--standalone", "--no-python", "--nproc-per-node"]
         program = [sys.executable, "-m", *launcher, str(processes), *program]
     return [*program, *words]
 
@@ -140,13 +153,14 @@ def report(lines: list[str], seconds: dict[str, float]) -> None:
     """Write end_to_end.md."""
     path = packaged("recipe")["imagenet_soft"]
     whole, ours = (Recipe.model_validate(read(path, changes)) for changes in ((), REDUCED))
+    changed = differences(ours, whole.model_dump())
     text = [
         "# The ImageNet recipe from end to end",
         "",
         f"Made by `{COMMAND}`; {TRAIN + TEST} JPEGs of {SIDE} × {SIDE + 16} pixels in {CLASSES} "
         "classes, two processes with gloo on the CPU, one thread each.",
         "",
-        f"The recipe is `suites/recipes/imagenet_soft.yaml` but for {', '.join(differences(ours, whole.model_dump()))}: "
+        f"The recipe is `suites/recipes/imagenet_soft.yaml` but for {', '.join(changed)}: "
         "augmentation, mixing, optimiser, schedule, clipping and moving average are whole.",
         "",
         *(f"- {line}" for line in lines),

@@ -31,6 +31,7 @@ class Split:
     images: Any
     classes: list[str]
     where: str
+    trains: bool = False
 
     @property
     def is_stream(self) -> bool:
@@ -68,14 +69,15 @@ def opened(
         )
     except Exception as error:  # each library has its own for what it cannot find
         raise DataError(f"{root}: {' '.join(str(error).split()) or repr(error)}") from error
-    found = Split(images, _classes(images), str(root))
+    trains = hints.get("is_training", False)
+    found = Split(images, _classes(images), str(root), trains)
     _refuse_other_classes(found, classes)
     if data.check_images:
-        check(found, root, world)
+        check(found, root, world, data.workers)
     return found
 
 
-def check(split: Split, root: Path, world: World) -> None:
+def check(split: Split, root: Path, world: World, workers: int) -> None:
     """Look at every image of a folder, or of a WebDataset's shards. DataError: the bad ones."""
     reader: Any = getattr(split.images, "reader", None)
     if isinstance(reader, ReaderImageFolder):
@@ -85,6 +87,11 @@ def check(split: Split, root: Path, world: World) -> None:
         paths = [root / name for name in reader.split_info.filenames]
         if absent := checking.missing(paths):
             raise DataError(f"{', '.join(absent[:SHOWN])}: no such file ({len(absent)} missing)")
+        if split.trains and len(paths) < (readers := world.size * max(1, workers)):
+            raise DataError(
+                f"{split.where}: {len(paths)} shards for {readers} readers; one each is the least, "
+                "so have fewer data.workers"
+            )
         checking.refuse_unreadable(paths, root, world, checking.faults_of_tar)
 
 
