@@ -17,6 +17,8 @@ from timm.utils.distributed import distribute_bn, init_distributed_device_so
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from softbench.training.errors import RecipeError
+
 
 @dataclass(frozen=True)
 class World:
@@ -49,12 +51,14 @@ class World:
 def join(device: str) -> World:
     """This process's world: alone, or what torchrun (or Slurm) started it in.
 
-    `auto` takes the GPU that the rank says, if there is one. RuntimeError: no such device.
+    `auto` takes the GPU that the rank says, if there is one. RecipeError: no such device.
     """
+    there = torch.cuda.device_count()
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise RuntimeError(f"device {device!r} is not here; this machine has no CUDA device")
+        device = "cuda" if there else "cpu"
+    known = ["cpu", *(["cuda"] if there else []), *(f"cuda:{index}" for index in range(there))]
+    if device not in known:
+        raise RecipeError(f"device {device!r} is not here; known: auto, {', '.join(known)}")
     found = init_distributed_device_so(device)
     return World(torch.device(found["device"]), found["global_rank"], found["world_size"])
 
