@@ -21,7 +21,8 @@ import psutil
 from PIL import Image
 
 from softbench.suite import packaged, read
-from softbench.training.recipe import Recipe, differences
+from softbench.training.differing import differences
+from softbench.training.recipe import Recipe
 
 HERE = Path(__file__).parent
 COMMAND = "python results/training/end_to_end.py"
@@ -87,7 +88,7 @@ def ended(command: list[str], code: int, env: dict[str, str]) -> subprocess.Comp
     """Run to the end. Raises Amiss for another exit code."""
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     if done.returncode != code:
-        raise Amiss(f"ended with {done.returncode}, not {code}: {done.stderr.strip()[-900:]}")
+        raise Amiss(f"ended with {done.returncode}, not {code}: {done.stderr.strip()[-3000:]}")
     return done
 
 

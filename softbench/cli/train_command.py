@@ -31,7 +31,7 @@ def train(
     changes: Changes = [],
     device: Device = "auto",
 ) -> None:
-    """Train a model by a recipe, here or in every process that torchrun starts.
+    """Train a model by a recipe, alone or under torchrun.
 
     Ends with code 2 for bad input (a broken image is named), 4 where the loss is no longer finite,
     130 if interrupted: --resume then goes on from the last checkpoint as if nothing had happened.
@@ -51,9 +51,9 @@ def evaluate(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Print top-1 and top-5 of a checkpoint's weights, and of their moving average.
+    """Print top-1 and top-5 of a checkpoint.
 
-    One centre crop of every image of the validation split.
+    Of its weights and of their moving average: one centre crop of every validation image.
     """
     from softbench.cli.training import evaluate_checkpoint
 

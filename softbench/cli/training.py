@@ -18,7 +18,13 @@ from softbench.suite import SuiteError, explain, find, read
 from softbench.suite.reading import changed
 from softbench.training import checkpoint, distributed, scoring, session
 from softbench.training.distributed import World
-from softbench.training.errors import CheckpointError, DataError, Diverged, RecipeError
+from softbench.training.errors import (
+    CheckpointError,
+    DataError,
+    Diverged,
+    LateError,
+    RecipeError,
+)
 from softbench.training.position import Ended, Progress
 from softbench.training.recipe import Recipe
 
@@ -71,7 +77,7 @@ def evaluate_checkpoint(
 
 
 def _together(device: str, work: Callable[[World], None]) -> int:
-    """Do `work` in every process; the first one says why it ended."""
+    """Do `work` in every process; the first one says why it ended, or the one that alone knows."""
     world = None
     try:
         world = distributed.join(device)
@@ -86,7 +92,7 @@ def _together(device: str, work: Callable[[World], None]) -> int:
 
 
 def _said(error: Exception, world: World | None, code: int) -> int:
-    if world is None or world.is_first:
+    if world is None or world.is_first or isinstance(error, LateError):
         note(" ".join(str(error).split()))
     return code
 

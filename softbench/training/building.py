@@ -63,18 +63,23 @@ def transform_of(recipe: Recipe, model: nn.Module, *, training: bool) -> Any:
             interpolation=config["interpolation"],
             crop_pct=recipe.image_size / recipe.evaluation.resize,
         )
-    return create_transform(
-        **shared,
-        is_training=True,
-        scale=(ours.scale[0], ours.scale[1]),
-        ratio=(ours.ratio[0], ours.ratio[1]),
-        hflip=ours.hflip,
-        color_jitter=ours.color_jitter,
-        auto_augment=ours.auto_augment,
-        interpolation=ours.interpolation,
-        re_prob=ours.erasing,
-        re_mode=ours.erasing_mode,
-    )
+    try:
+        return create_transform(
+            **shared,
+            is_training=True,
+            scale=(ours.scale[0], ours.scale[1]),
+            ratio=(ours.ratio[0], ours.ratio[1]),
+            hflip=ours.hflip,
+            color_jitter=ours.color_jitter,
+            auto_augment=ours.auto_augment,
+            interpolation=ours.interpolation,
+            re_prob=ours.erasing,
+            re_mode=ours.erasing_mode,
+        )
+    except (AssertionError, KeyError, ValueError) as error:
+        raise RecipeError(
+            f"augmentation {ours.auto_augment!r} is none of timm's: {error}"
+        ) from error
 
 
 def mixing_of(ours: Augmentation, num_classes: int) -> Mixup | None:
@@ -140,14 +145,7 @@ class Parts:
 def parts_of(recipe: Recipe, num_classes: int, updates: int, world: World) -> Parts:
     """Everything for a training of `updates` an epoch. RecipeError: a name that timm has not."""
     model = model_of(recipe, num_classes).to(world.device)
-    ours = recipe.optimizer
-    known = [str(name) for name in list_optimizers()]
-    if ours.name not in known:
-        raise RecipeError(f"no optimizer {ours.name!r}; {did_you_mean(ours.name, known)}")
-    stated = ours.model_dump(include={"eps", "betas"}, exclude_none=True)
-    optimizer = create_optimizer_v2(
-        model, ours.name, recipe.learning_rate, ours.weight_decay, **stated
-    )
+    optimizer = _optimizer(recipe, model)
     schedule, _ = create_scheduler_v2(
         optimizer,
         recipe.schedule.name,
@@ -163,6 +161,20 @@ def parts_of(recipe: Recipe, num_classes: int, updates: int, world: World) -> Pa
     runner = parallel(model, world)
     settle(runner, _example(recipe, model, world))
     return Parts(model, runner, optimizer, schedule, scaler, ema)
+
+
+def _optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    ours = recipe.optimizer
+    known = [str(name) for name in list_optimizers()]
+    if ours.name not in known:
+        raise RecipeError(f"no optimizer {ours.name!r}; {did_you_mean(ours.name, known)}")
+    stated = ours.model_dump(include={"eps", "betas"}, exclude_none=True)
+    try:
+        return create_optimizer_v2(
+            model, ours.name, recipe.learning_rate, ours.weight_decay, **stated
+        )
+    except TypeError as error:
+        raise RecipeError(f"optimizer {ours.name} takes no such thing: {error}") from error
 
 
 def _average(ours: Ema | None, model: nn.Module) -> ModelEmaV3 | None:

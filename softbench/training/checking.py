@@ -34,8 +34,8 @@ def refuse_unreadable(
     if bad:
         more = f", and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
         raise DataError(
-            f"{root}: {len(bad)} images cannot be read: {'; '.join(bad[:NAMED])}{more}; "
-            "replace or remove them"
+            f"{root}: {len(bad)} image{'s' * (len(bad) > 1)} cannot be read: "
+            f"{'; '.join(bad[:NAMED])}{more}; replace or remove what is broken"
         )
 
 

@@ -7,6 +7,10 @@ class DataError(ValueError):
     """Images that are not there, cannot be read or do not fit; the message names them."""
 
 
+class LateError(DataError):
+    """An image that could not be read in the middle of a training: one process alone knows it."""
+
+
 class RecipeError(ValueError):
     """A recipe that cannot be trained here; the message says which value and which rule."""
 

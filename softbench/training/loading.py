@@ -24,7 +24,7 @@ from torch.utils.data.distributed import DistributedSampler
 from softbench.training.checking import told
 from softbench.training.data import Split
 from softbench.training.distributed import World
-from softbench.training.errors import DataError
+from softbench.training.errors import DataError, LateError
 from softbench.training.recipe import Recipe
 from softbench.training.seeding import drawn_from, seed_of
 
@@ -121,7 +121,7 @@ class Reading:
     def testing(self, drawing: Drawing) -> Iterator[Batch]:
         """This process's share of all images, each once; of a stream every process has all."""
         images, world = drawing.split.images, self.world
-        size = self.recipe.evaluation.batch_size or self.recipe.share(world.size)
+        size = self.recipe.test_share(world.size)
         if drawing.split.is_stream:
             images.reader.dist_rank, images.reader.dist_num_replicas = 0, 1
             stream = self._stream(drawing, drawing.transform)
@@ -157,4 +157,4 @@ class Reading:
                 yield images.to(device, non_blocking=True), targets.to(device, non_blocking=True)
         except DataError as error:  # of a loading process it comes with that one's traceback
             last = str(error).strip().splitlines()[-1]
-            raise DataError(last.partition("DataError: ")[2] or last) from None
+            raise LateError(last.partition("DataError: ")[2] or last) from None

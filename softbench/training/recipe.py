@@ -8,7 +8,6 @@ words and what they mean are timm's, which does the work.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -105,7 +104,9 @@ class Evaluation(Value):
     """Top-1 and top-5 of one centre crop."""
 
     resize: Size = Field(default=256, description="Pixels of the shorter side before the crop.")
-    batch_size: Size | None = Field(default=None, description="A process's; null: as trained.")
+    batch_size: Size | None = Field(
+        default=None, description="A process's; null: as trained, at most 256."
+    )
     every: Size = Field(default=1, description="Epochs from one to the next; the last always.")
 
 
@@ -176,22 +177,6 @@ class Recipe(Value):
             )
         return images
 
-
-# What may change from one part of a training to the next without changing what comes out.
-FREE = {"log_updates", "checkpoint_updates", "data.workers", "data.check_images", "data.name"}
-
-
-def differences(ours: Recipe, theirs: Mapping[str, Any]) -> list[str]:
-    """Keys, with dots, in which two recipes would train differently."""
-    return [key for key in _differing(ours.model_dump(), theirs) if key not in FREE]
-
-
-def _differing(ours: Mapping[str, Any], theirs: Mapping[str, Any], above: str = "") -> list[str]:
-    found: list[str] = []
-    for key in {**ours, **theirs}:
-        one, other = ours.get(key), theirs.get(key)
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            found += _differing(one, other, f"{above}{key}.")
-        elif one != other:
-            found.append(above + key)
-    return found
+    def test_share(self, processes: int) -> int:
+        """Images of one process in one batch of a test."""
+        return self.evaluation.batch_size or min(256, max(1, self.batch_size // processes))

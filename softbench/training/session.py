@@ -15,12 +15,13 @@ import torch
 from softbench.training import checkpoint
 from softbench.training.building import parts_of, transform_of
 from softbench.training.data import Split, num_classes, opened
+from softbench.training.differing import differences
 from softbench.training.distributed import World
 from softbench.training.errors import CheckpointError, DataError, RecipeError
 from softbench.training.loading import Drawing
 from softbench.training.loop import Loop
 from softbench.training.position import Ended, Position, Progress
-from softbench.training.recipe import Recipe, differences
+from softbench.training.recipe import Recipe
 
 WEIGHTS = ("arch", "recipe", "classes", "num_classes", "state_dict", "state_dict_ema")
 

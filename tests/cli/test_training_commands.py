@@ -132,7 +132,7 @@ def test_broken_images_are_named(place: Path, command: Command) -> None:
     (place / "images" / "val" / "a" / "0.jpg").write_bytes(b"")
     code, _, told = command("train", "tiny.yaml", "--data", "images")
     assert code == 2
-    assert "1 images cannot be read: a/0.jpg (empty); replace or remove them" in told
+    assert "1 image cannot be read: a/0.jpg (empty); replace or remove what is broken" in told
     code, _, told = command("train", "tiny.yaml", "--data", "image")
     assert (code, told) == (2, "softbench: image: no such folder; did you mean 'images'?\n")
 

@@ -27,7 +27,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def part(world: World, folder: Path, data: Path, broken: Path) -> None:
     """What each process does: one epoch of plain gradient steps, and a look at broken data."""
     finish(RECIPE, data, folder / "out", world)
-    with pytest.raises(DataError, match=r"1 images cannot be read: class1/001.jpg"):
+    with pytest.raises(DataError, match=r"1 image cannot be read: class1/001.jpg"):
         prepared(RECIPE, broken, world)
     model = prepared(RECIPE, data, world).parts.model
     torch.save(model.state_dict(), folder / f"{world.rank}.pt")
@@ -68,6 +68,7 @@ def three(world: World, folder: Path, data: Path) -> None:
     finish(recipe, data, folder / "parts", world, resume=True)
 
 
+@pytest.mark.slow
 def test_three_processes_go_on_to_the_last_bit(data: Path, tmp_path: Path) -> None:
     """Sums of three go by the place in a bucket, which DDP changes after a first pass."""
     from training_cases import same

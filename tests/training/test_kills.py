@@ -12,12 +12,14 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from training_cases import ALONE, context, finish, image_folder, same, tiny, weights
 
 RECIPE = tiny(epochs=3, checkpoint_updates=1)
 KILLS = 3
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_the_same(tmp_path: Path) -> None:
     data, whole, killed = image_folder(tmp_path / "data"), tmp_path / "whole", tmp_path / "killed"
     started = time.monotonic()

@@ -82,7 +82,7 @@ def test_an_epoch_of_a_stream_is_the_same_again(shards: Path) -> None:
 def test_broken_and_missing_shards_are_named(shards: Path) -> None:
     with tarfile.open(shards / "train-1.tar", "a") as archive:
         _add(archive, "bad.jpg", b"not an image")
-    with pytest.raises(DataError, match=r"1 images cannot be read: train-1.tar: bad.jpg \(cannot"):
+    with pytest.raises(DataError, match=r"1 image cannot be read: train-1.tar: bad.jpg \(cannot"):
         prepared(streamed(), shards, ALONE)
     (shards / "train-0.tar").unlink()
     with pytest.raises(DataError, match=r"train-0.tar: no such file \(1 missing\)"):

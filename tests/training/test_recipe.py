@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from training_cases import TINY, tiny
 
 from softbench.suite import packaged, read
-from softbench.training.recipe import Recipe, differences
+from softbench.training.differing import differences
+from softbench.training.recipe import Recipe
 
 PATH = packaged("recipe")["imagenet_soft"]
 
@@ -108,3 +109,6 @@ def test_recipes_differ_in_what_changes_a_training() -> None:
     )
     assert differences(tiny(), tiny().model_dump()) == []
     assert sorted(differences(tiny(), other.model_dump())) == ["epochs", "optimizer.eps"]
+    stream = tiny(data={"name": "wds/", "workers": 1})
+    more = tiny(data={"name": "wds/", "workers": 2})
+    assert differences(stream, more.model_dump()) == ["data.workers"]
