@@ -77,7 +77,9 @@ def test_a_pass_is_narrow_and_weights_stay_wide(dtype: str, tmp_path: Path) -> N
     loop.parts.model.register_forward_hook(lambda module, given, out: seen.append(out.dtype))
     backwards: list[bool] = []
     for weight in loop.parts.model.parameters():
-        weight.register_hook(lambda _: backwards.append(torch.is_autocast_enabled("cpu")))
+        weight.register_hook(  # type: ignore[no-untyped-call]
+            lambda _: backwards.append(torch.is_autocast_enabled("cpu"))
+        )
     before = [weight.detach().clone() for weight in loop.parts.model.parameters()]
     events = loop.run()
     for _ in range(2):
