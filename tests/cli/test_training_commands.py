@@ -144,3 +144,14 @@ def test_a_loss_that_is_no_number_ends_with_4(place: Path, command: Command) -> 
     assert code == 4
     assert re.search(r"epoch \d, update 1 of 1: (the loss is|a weight is no longer)", told)
     assert "the last finite loss was " in told
+
+
+def test_what_one_process_alone_knows_is_told_by_it(capsys: pytest.CaptureFixture[str]) -> None:
+    from softbench.cli.training import _said
+    from softbench.training.distributed import World
+    from softbench.training.errors import DataError, LateError
+
+    second = World(torch.device("cpu"), 1, 2)
+    assert _said(DataError("all know"), second, 2) == 2
+    assert _said(LateError("one knows"), second, 2) == 2
+    assert capsys.readouterr().err == "softbench: one knows\n"
