@@ -19,6 +19,7 @@ import softbench.models  # noqa: F401 - registers its models with timm
 from softbench.plugins import did_you_mean
 from softbench.training.distributed import World, parallel, settle
 from softbench.training.errors import RecipeError
+from softbench.training.posterizing import with_black
 from softbench.training.recipe import Augmentation, Ema, Recipe
 from softbench.training.seeding import seed_of, start_from
 
@@ -64,7 +65,7 @@ def transform_of(recipe: Recipe, model: nn.Module, *, training: bool) -> Any:
             crop_pct=recipe.image_size / recipe.evaluation.resize,
         )
     try:
-        return create_transform(
+        made = create_transform(
             **shared,
             is_training=True,
             scale=(ours.scale[0], ours.scale[1]),
@@ -80,6 +81,7 @@ def transform_of(recipe: Recipe, model: nn.Module, *, training: bool) -> Any:
         raise RecipeError(
             f"augmentation {ours.auto_augment!r} is none of timm's: {error}"
         ) from error
+    return with_black(made)
 
 
 def mixing_of(ours: Augmentation, num_classes: int) -> Mixup | None:

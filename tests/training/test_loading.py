@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from training_cases import ALONE, image_folder, tiny
 
@@ -106,6 +107,21 @@ def test_all_three_generators_start_from_the_seed() -> None:
     assert drawn(3) == drawn(3)
     assert all(a != b for a, b in zip(drawn(3), drawn(4), strict=True))
     assert seed_of("image", 1, 23) != seed_of("image", 12, 3)
+
+
+def test_randaugment_at_its_largest_magnitude_makes_black(folder: Path) -> None:
+    """Pillow refuses to posterize to 0 bits, which timm draws once in some hundreds of images."""
+    recipe = tiny()
+    steps = transform_of(recipe, model_of(recipe, 3), training=True).transforms
+    [ops] = [step.ops for step in steps if hasattr(step, "ops")]
+    posterize = [one for one in ops if one.name.startswith("Posterize")]
+    assert posterize
+    for one in posterize:
+        one.magnitude, one.magnitude_std, one.prob = 10, 0, 1.0
+        black = one(Image.new("RGB", (4, 4), "white"))
+        assert black.getcolors() == [(16, (0, 0, 0))]
+        one.magnitude = 5
+        assert one(Image.new("RGB", (4, 4), "white")).getcolors() != [(16, (0, 0, 0))]
 
 
 def test_in_a_stream_draws_go_by_epoch_and_content(folder: Path) -> None:
