@@ -45,7 +45,7 @@ def rules() -> Iterator[ModuleType]:
         # As clear, but 1.08 and 1.12 times the median.
         ("asv", 100 + STEPS, 108.3 + STEPS, False),
         ("asv", 100 + STEPS, 115.9 + STEPS, True),
-        # 1.12 times the median, and p = 0.017.
+        # 1.12 times the median, and p = 0.011.
         ("asv", 100 + STEPS, np.array([99.0, 108, 116, 116, 116, 116, 116, 116]), False),
         # Far apart for their scatter of 0.2: by 0.5 %, within the noise threshold, and by 3 %.
         ("Criterion", 100 + STEPS / 10, 100.5 + STEPS / 10, False),
