@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from softbench import plugins
+
+
+def added(*, default: str, description: str) -> Any:
+    """A choice that came when cases without it were recorded already.
+
+    A case leaves it out where it is the default, so that those keep their ids and their baselines.
+    """
+    return Field(default, description=description, exclude_if=lambda value: value == default)
 
 
 def _known_inverse(name: str) -> str:

@@ -39,6 +39,7 @@ from softbench.attention import (
     _linformer_fused,
     softmax,
 )
+from softbench.attention._fields import added
 from softbench.attention._multihead import assembled
 from softbench.attention._weights import uniform
 from softbench.case import Level, Mode, Shape, Value
@@ -56,7 +57,7 @@ class Params(Value):
         default="none", description="whether keys and values have one projection: F = E"
     )
     per_head: bool = Field(default=False, description="a projection for each head, not for all")
-    compression: Literal["projection", "conv"] = Field(
+    compression: Literal["projection", "conv"] = added(
         default="projection", description="E and F, or a convolution over the token grid"
     )
 

@@ -40,7 +40,7 @@ from softbench.attention import (
     _pinv,
     softmax,
 )
-from softbench.attention._fields import ConvKernelSize, NumIters, NumLandmarks
+from softbench.attention._fields import ConvKernelSize, NumIters, NumLandmarks, added
 from softbench.attention._multihead import assembled
 from softbench.attention._value_conv import convolution_weight, value_convolution
 from softbench.case import Level, Mode, Shape, Value
@@ -59,7 +59,7 @@ class Params(Value):
         default="exact", description="start from each matrix's own norm, or from the batch's"
     )
     conv_kernel_size: ConvKernelSize = 0
-    landmarks: Literal["segments", "pool"] = Field(
+    landmarks: Literal["segments", "pool"] = added(
         default="segments", description="means of tokens in a row, or of windows of the grid"
     )
 

@@ -231,3 +231,24 @@ def test_threads_are_a_rule_of_the_protocol() -> None:
     one, two = (parse(suite(**given), "given", "given.yaml") for given in ({}, {"threads": 2}))
     assert (one.protocol.threads, two.protocol.threads) == (1, 2)
     assert one.protocol.id != two.protocol.id
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "choice", "default", "other"),
+    [
+        ("linformer", "compression", "projection", "conv"),
+        ("nystromformer", "landmarks", "segments", "pool"),
+    ],
+)
+def test_a_choice_added_later_leaves_the_cases_of_its_default_as_they_were(
+    mechanism: str, choice: str, default: str, other: str
+) -> None:
+    raw = {"shape": {"seq_len": 196}, "metrics": ["flops"]}
+    suites = [
+        parse(raw | {"attention": {mechanism: given}}, "given", "given")
+        for given in ({}, {choice: default}, {choice: other})
+    ]
+    (plain,), (named,), (changed,) = (expand(suite, "cpu") for suite in suites)
+    assert choice not in plain.params
+    assert named == plain
+    assert changed.params[choice] == other
