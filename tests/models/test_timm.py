@@ -158,7 +158,7 @@ def test_groups_for_a_learning_rate_by_depth_hold_every_parameter_once() -> None
 
 
 def test_how_images_are_prepared_is_the_authors_evaluation() -> None:
-    data: Any = resolve_data_config(model=create(img_size=224))  # type: ignore[no-untyped-call]
+    data: Any = resolve_data_config(model=create(img_size=224))
     assert data["input_size"] == (3, 224, 224)
     assert (data["crop_pct"], data["interpolation"]) == (0.875, "bicubic")
     assert data["mean"] == (0.485, 0.456, 0.406)
