@@ -1,7 +1,7 @@
 """Options that the pyramid's stages have: Linformer by a convolution, Nyströmformer by 2-D means.
 
-Seen red: rows and columns swapped, filters transposed, their channels in and out exchanged, means of
-segments in place of windows.
+Seen red: rows and columns swapped, filters transposed, their channels in and out exchanged, means
+of segments in place of windows.
 """
 
 from __future__ import annotations
