@@ -9,6 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from softbench import plugins
+from softbench.attention import softmax
 from softbench.metrics._dispatch import DispatchCounter
 from softbench.models import pyramid
 
@@ -72,8 +73,11 @@ def test_the_closed_form_is_what_is_dispatched(attention: str) -> None:
 
 @pytest.mark.parametrize("attention", MECHANISMS)
 def test_logits_follow_from_the_seed_on_every_size_of_image(attention: str) -> None:
+    torch.manual_seed(3)
+    one = model(attention).eval()
+    torch.manual_seed(4)
     before = torch.get_rng_state()
-    one, again = model(attention).eval(), model(attention).eval()
+    again = model(attention).eval()
     assert torch.equal(torch.get_rng_state(), before)
     logits = one(images())
     assert logits.shape == (2, 7)
@@ -132,6 +136,14 @@ def test_the_last_stage_stays_softmax_with_a_class_token() -> None:
         assert layer.heads.projections == "qkv"
         assert layer.heads.shape.seq_len == 5
         assert not layer.heads.weight_names
+
+
+def test_the_last_stage_is_plain_beside_plain_and_fused_beside_fused() -> None:
+    with torch.device("meta"):
+        made = {backend: model("soft", backend) for backend in ("eager", "fused", "auto")}
+    for backend, wanted in {"eager": "eager", "fused": "sdpa", "auto": "sdpa"}.items():
+        layer: Any = made[backend].get_submodule("stages.3.blocks.0.attention")
+        assert layer.heads.attend is softmax.BACKENDS[wanted]
 
 
 def test_what_is_asked_for_goes_to_every_stage() -> None:
