@@ -26,6 +26,7 @@ SOURCES = {
     "models": "Params = shape = supports = build = draw = flops = print\n",
     "metrics": "QUANTITIES: dict = {}\n\ndef measure(workload, protocol): ...\n",
     "reports": "from json import dumps as render\n",
+    "tasks": "Params = print\n\ndef load(params, *, seed, data_root=None): ...\n",
 }
 
 
@@ -46,7 +47,7 @@ def given(tmp_path: Path) -> Path:
 
 
 def test_the_files_of_a_folder_are_its_names() -> None:
-    folder = Path(plugins.__file__).parent / "inverse"
+    folder = Path(plugins.__file__).parents[1] / "inverse"
     files = {path.stem for path in folder.glob("[!_]*.py")}
     assert "newton" in files
     assert set(plugins.names("inverse")) >= files
@@ -122,7 +123,7 @@ def test_a_file_of_the_folder_is_a_member_before_it_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delitem(sys.modules, "softbench.inverse.newton", raising=False)
-    newton = Path(plugins.__file__).parent / "inverse" / "newton.py"
+    newton = Path(plugins.__file__).parents[1] / "inverse" / "newton.py"
     assert plugins.adopt(newton) == ("inverse", "newton")
 
 

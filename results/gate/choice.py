@@ -1,9 +1,10 @@
 """Which statistic, location and margin the gate takes: chosen on the first 20 rounds alone.
 
 Run as `python results/gate/choice.py results/gate/gate_check/ENVIRONMENT`; writes choice.md beside
-itself. A cell's time in a process is a quantile of its slots; the log-ratios of the twelve pairs go
-through sign flips, jointly over all cells, with one of three scores: differences (Student's),
-differences cut at 1.5 times their median size (Huber's), signed ranks (Wilcoxon's).
+itself. A pair of processes gives a cell one log-ratio: of a quantile of each side's slots, or the
+median of the slots' own ratios. Those of the twelve pairs go through sign flips, jointly over all
+cells, with one of three scores: differences (Student's), differences cut at 1.5 times their median
+size (Huber's), signed ranks (Wilcoxon's).
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ from math import log1p
 from pathlib import Path
 
 from softbench.gate import rounds as kept
-from softbench.gate.judging import log_ratios
+from softbench.gate.ratios import Ratios, of_quantiles, slot_by_slot
 from softbench.gate.rounds import Round
 from softbench.statistics import sign_flip
 
 FIRST = 20
 ALPHA = 0.05
-QUANTILES = {"minimum": 0.0, "10th percentile": 0.1, "lower quartile": 0.25, "median": 0.5}
+RATIOS = {
+    "minima": of_quantiles(0.0),
+    "10th percentiles": of_quantiles(0.1),
+    "lower quartiles": of_quantiles(0.25),
+    "medians": of_quantiles(0.5),
+    "slot by slot": slot_by_slot,
+}
 SCORES = {
     "differences": sign_flip.differences,
     "Huber": sign_flip.huber,
@@ -31,18 +38,19 @@ MARGINS = (0.0, 0.01, 0.02, 0.03)
 SLOWED = ("head+5%", "head+10%", "head+20%")
 
 
-def found(rounds: Sequence[Round], quantile: float, score: sign_flip.Score, margin: float) -> str:
+def found(rounds: Sequence[Round], ratios: Ratios, score: sign_flip.Score, margin: float) -> str:
     """Rounds with a false alarm, and the share of slowed cells that are called slower."""
     alarms, slowed = 0, dict.fromkeys(SLOWED, 0)
     signs_FK = sign_flip.flips(len(rounds[0].pairs))
     for one in rounds:
-        same_KC = log_ratios(one.pairs, "base", "head", quantile) - log1p(margin)
+        same_KC = ratios(one.pairs, "base", "head") - log1p(margin)
         alarms += bool((sign_flip.p_values(same_KC, signs_FK, score) <= ALPHA).any())
-        for head, cell in itertools.product(SLOWED, range(same_KC.shape[1])):
-            mixed_KC = same_KC.copy()
-            slow_KC = log_ratios(one.pairs, "base", head, quantile)
-            mixed_KC[:, cell] = slow_KC[:, cell] - log1p(margin)
-            slowed[head] += bool(sign_flip.p_values(mixed_KC, signs_FK, score)[cell] <= ALPHA)
+        for head in SLOWED:
+            slow_KC = ratios(one.pairs, "base", head) - log1p(margin)
+            for cell in range(same_KC.shape[1]):
+                mixed_KC = same_KC.copy()
+                mixed_KC[:, cell] = slow_KC[:, cell]
+                slowed[head] += bool(sign_flip.p_values(mixed_KC, signs_FK, score)[cell] <= ALPHA)
     trials = len(rounds) * len(rounds[0].cells)
     shares = " | ".join(f"{100 * slowed[head] / trials:.1f} %" for head in SLOWED)
     return f"{alarms} of {len(rounds)} | {shares}"
@@ -50,12 +58,12 @@ def found(rounds: Sequence[Round], quantile: float, score: sign_flip.Score, marg
 
 def lines(rounds: Sequence[Round]) -> Iterator[str]:
     """The table, a row for each way to judge."""
-    yield "| Time of a process | Score | Margin | Rounds with an alarm | +5 % | +10 % | +20 % |"
+    yield "| Ratio of a pair | Score | Margin | Rounds with an alarm | +5 % | +10 % | +20 % |"
     yield "| :--- | :--- | ---: | ---: | ---: | ---: | ---: |"
-    for (name, quantile), (score, scored), margin in itertools.product(
-        QUANTILES.items(), SCORES.items(), MARGINS
+    for (name, ratios), (score, scored), margin in itertools.product(
+        RATIOS.items(), SCORES.items(), MARGINS
     ):
-        told = found(rounds, quantile, scored, margin)
+        told = found(rounds, ratios, scored, margin)
         yield f"| {name} | {score} | {100 * margin:g} % | {told} |"
 
 

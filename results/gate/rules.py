@@ -37,7 +37,7 @@ from scipy.stats import mannwhitneyu
 
 from softbench.environment import Environment
 from softbench.gate import rounds as kept
-from softbench.gate.judging import QUANTILE, SCORE, log_ratios
+from softbench.gate.judging import RATIOS, SCORE
 from softbench.gate.pairs import Samples as Slots
 from softbench.gate.rounds import Round
 from softbench.statistics import sign_flip
@@ -158,7 +158,7 @@ def softbench_row(rounds: Sequence[Round]) -> Row:
     slower = {head: np.zeros((len(rounds), len(rounds[0].cells)), bool) for head in HEADS}
     signs_FK = sign_flip.flips(len(rounds[0].pairs))
     for number, one in enumerate(rounds):
-        values = {head: log_ratios(one.pairs, "base", head, QUANTILE) for head in HEADS}
+        values = {head: RATIOS(one.pairs, "base", head) for head in HEADS}
         slower["head"][number] = _called(values["head"], signs_FK)
         for head in HEADS[1:]:
             for cell in range(len(one.cells)):

@@ -15,6 +15,7 @@ from softbench.cli.ending import exit_code
 from softbench.cli.gate_command import gate
 from softbench.cli.options import AsJson, PluginFiles, adopt
 from softbench.cli.suite_commands import plan, run
+from softbench.cli.train_command import evaluate, train
 
 app = typer.Typer(
     help="The complexity and efficiency benchmarking suite for attention.",
@@ -47,12 +48,14 @@ def softbench(
 app.command()(run)
 app.command()(plan)
 app.command()(gate)
+app.command()(train)
+app.command()(evaluate)
 
 
 @app.command("list")
 def list_room(
     room: Annotated[
-        str, typer.Argument(help="attention, inverse, models, metrics, reports, suites.")
+        str, typer.Argument(help="attention, inverse, models, metrics, reports, tasks, suites.")
     ],
     plugin: PluginFiles = [],
     as_json: AsJson = False,

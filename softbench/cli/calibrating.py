@@ -15,8 +15,8 @@ from softbench.executors import local
 from softbench.gate import rounds as kept
 from softbench.gate.calibrating import calibrated
 from softbench.gate.calibration_page import page
+from softbench.gate.failures import CellsFailed
 from softbench.gate.naming import names
-from softbench.gate.pairs import CellsFailed
 from softbench.gate.rounds import Round
 from softbench.gate.rules import Timing
 from softbench.run import Crew
@@ -42,10 +42,13 @@ def calibrate_suite(name: str, wanted: int, out: Path, plugins: Sequence[Path]) 
     (folder / "environment.json").write_text(environment.model_dump_json(indent=1) + "\n")
     files = tuple(str(file.resolve()) for file in plugins)
     try:
-        found = _rounds(folder, wanted, cases, rules, environment, files)
+        with kept.held(folder):
+            found = _rounds(folder, wanted, cases, rules, environment, files)
     except CellsFailed as failed:
         note(str(failed))
         return 4
+    except kept.FolderHeldError as error:
+        raise BadInputError(str(error)) from None
     named = names(cases)
     text = page(
         calibrated(found, suite.gate), suite, [named[c.id] for c in cases], rules, environment
@@ -78,8 +81,11 @@ def _rounds(
 def _refuse_others(
     found: Sequence[Round], cases: Sequence[Case], rules: Timing, folder: Path
 ) -> None:
-    """Rounds of other cells or other rules are not of this calibration."""
+    """Rounds of other cells or rules are not of this calibration; of other commits, told."""
     cells = [case.id for case in cases]
+    commits = sorted({str(one.invocation.commit)[:7] for one in found})
+    if len(commits) > 1:
+        note(f"{folder / kept.FILE}: rounds of the commits {', '.join(commits)}, taken together")
     for one in found:
         if one.cells != cells or one.timing != rules:
             raise BadInputError(

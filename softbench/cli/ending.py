@@ -39,6 +39,11 @@ def exit_code(command: Callable[[], Any]) -> int:
         return _one_line(_message(error), known)
 
 
+def explained(error: Exception) -> bool:
+    """Whether an error ends a command with a line of its own; what does not is a defect of ours."""
+    return _code_of(error) is not None
+
+
 def _one_line(message: str, code: int) -> int:
     print(f"softbench: {' '.join(message.split())}", file=sys.stderr)
     return code

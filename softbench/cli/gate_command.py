@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from softbench.cli.ending import BadInputError
+from softbench.cli.ending import BadInputError, explained
 from softbench.cli.options import AsJson, PluginFiles, SuiteName, adopt
 
 Base = Annotated[str | None, typer.Option(help="A git revision to compare with.")]
@@ -28,6 +31,9 @@ Inconclusive = Annotated[
 AllowNew = Annotated[
     bool, typer.Option("--allow-new", help="Cells that the head alone has are fine.")
 ]
+AllowRules = Annotated[
+    bool, typer.Option("--allow-rules", help="Looser rules than the base's are fine.")
+]
 AllowRemoved = Annotated[
     bool, typer.Option("--allow-removed", help="Cells that the base alone has are fine.")
 ]
@@ -36,8 +42,10 @@ Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML here.")]
 Calibrate = Annotated[
     bool, typer.Option("--calibrate", help="Time identical and slowed heads instead.")
 ]
-Rounds = Annotated[int, typer.Option(help="Rounds to have when calibrated.")]
-Kept = Annotated[Path, typer.Option(help="Rounds are kept in gate/SUITE/ENVIRONMENT/ there.")]
+Rounds = Annotated[int | None, typer.Option(help="Rounds to have when calibrated; 60.")]
+Kept = Annotated[
+    Path | None, typer.Option(help="Rounds are kept in gate/SUITE/ENVIRONMENT/ there; results.")
+]
 
 
 def gate(
@@ -51,11 +59,12 @@ def gate(
     inconclusive: Inconclusive = "fail",
     allow_new: AllowNew = False,
     allow_removed: AllowRemoved = False,
+    allow_rules: AllowRules = False,
     markdown: Markdown = None,
     junit: Junit = None,
     calibrate: Calibrate = False,
-    rounds: Rounds = 60,
-    out: Kept = Path("results"),
+    rounds: Rounds = None,
+    out: Kept = None,
     plugin: PluginFiles = [],
     as_json: AsJson = False,
 ) -> None:
@@ -68,13 +77,31 @@ def gate(
     given = dict(locals())  # every option by its name
     _refuse_contradictions(given)
     adopt(plugin)
-    if calibrate:
+    with _a_defect_is_no_regression():
+        raise typer.Exit(_gated(suite, given))
+
+
+def _gated(suite: str, given: dict[str, Any]) -> int:
+    if given["calibrate"]:
         from softbench.cli.calibrating import calibrate_suite
 
-        raise typer.Exit(calibrate_suite(suite, rounds, out, plugin))
+        rounds, out = given["rounds"] or 60, given["out"] or Path("results")
+        return calibrate_suite(suite, rounds, out, given["plugin"])
     from softbench.cli.gating import gate_suite
 
-    raise typer.Exit(gate_suite(suite, _options(given)))
+    return gate_suite(suite, _options(given))
+
+
+@contextmanager
+def _a_defect_is_no_regression() -> Iterator[None]:
+    """What Python ends with code 1, a regression's, ends with code 4: nothing was compared."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, typer.Exit) or explained(error):
+            raise
+        traceback.print_exc()
+        raise typer.Exit(4) from None
 
 
 def _options(given: dict[str, Any]) -> Any:
@@ -83,7 +110,11 @@ def _options(given: dict[str, Any]) -> Any:
     from softbench.cli.gating import Options
 
     timed = given["base"] is not None or given["base_path"] is not None
-    kinds = {"new": given["allow_new"], "missing": given["allow_removed"]}
+    kinds = {
+        "new": given["allow_new"],
+        "missing": given["allow_removed"],
+        "loosened": given["allow_rules"],
+    }
     return Options(
         sides=Sides(given["base"], given["base_path"], given["head_path"]) if timed else None,
         update=given["update_baseline"],
@@ -99,21 +130,40 @@ def _options(given: dict[str, Any]) -> Any:
 def _refuse_contradictions(given: dict[str, Any]) -> None:
     """Raises BadInputError for options that have no meaning, alone or beside each other."""
     timed = {name: given[name] for name in ("base", "base_path", "head_path")}
-    layer = given["layer"]
+    shown = {name: given[name] for name in ("markdown", "junit", "as_json")}
+    allowed = {name: given[name] for name in ("allow_new", "allow_removed", "allow_rules")}
+    layer, baseline = given["layer"], given["baseline"]
     _one_of("--layer", layer or "counts", ("counts", "timing"))
     _one_of("--inconclusive", given["inconclusive"], ("fail", "pass", "warn"))
-    if given["rounds"] < 1:
-        raise BadInputError(f"--rounds {given['rounds']}: at least 1")
     if given["calibrate"]:
-        _refuse("--calibrate", **timed, update_baseline=given["update_baseline"])
-    elif given["update_baseline"]:
-        _refuse("--update-baseline", **timed, layer=layer == "timing")
-    elif layer == "counts":
-        _refuse("--layer counts", **timed)
-    elif given["base"] is not None:
+        counts = {"update_baseline": given["update_baseline"], "baseline": baseline}
+        _refuse("--calibrate", **timed, **shown, **allowed, **counts, layer=layer)
+        _at_least_one(given["rounds"])
+    else:
+        _refuse_without("--calibrate", rounds=given["rounds"], out=given["out"])
+        if given["update_baseline"]:
+            _refuse("--update-baseline", **timed, **shown, **allowed, layer=layer == "timing")
+        elif layer == "counts":
+            _refuse("--layer counts", **timed)
+        else:
+            _refuse_timing(given)
+
+
+def _refuse_timing(given: dict[str, Any]) -> None:
+    """What times needs something to time against, and what only times holds no counts."""
+    timing_alone = given["layer"] == "timing" or given["head_path"] is not None
+    if given["base"] is not None:
         _refuse("--base", base_path=given["base_path"])
-    elif given["base_path"] is None and (layer == "timing" or given["head_path"] is not None):
+    elif given["base_path"] is None and timing_alone:
         raise BadInputError("there is nothing to time against; give --base or --base-path")
+    if timing_alone:
+        option = "--layer timing" if given["layer"] == "timing" else "--head-path"
+        _refuse(option, baseline=given["baseline"])
+
+
+def _at_least_one(rounds: int | None) -> None:
+    if rounds is not None and rounds < 1:
+        raise BadInputError(f"--rounds {rounds}: at least 1")
 
 
 def _one_of(option: str, given: str, known: tuple[str, ...]) -> None:
@@ -123,8 +173,16 @@ def _one_of(option: str, given: str, known: tuple[str, ...]) -> None:
         raise BadInputError(f"{option} {given}: {did_you_mean(given, known)}")
 
 
+def _refuse_without(option: str, **others: object) -> None:
+    """Refuse what has a meaning beside `option` alone."""
+    for name, given in others.items():
+        if given is not None:
+            raise BadInputError(f"--{name} has a meaning beside {option} alone")
+
+
 def _refuse(option: str, **others: object) -> None:
     """Options that have no meaning beside `option`."""
     for name, given in others.items():
         if given not in (None, False):
-            raise BadInputError(f"{option} and --{name.replace('_', '-')} do not go together")
+            other = name.removeprefix("as_").replace("_", "-")
+            raise BadInputError(f"{option} and --{other} do not go together")

@@ -24,11 +24,12 @@ class Sides:
 
 @dataclass(frozen=True)
 class Opposed:
-    """The two sides; home: the tree that the head's files are of; words: as both were typed."""
+    """The two sides; homes: the trees that files named may be of, the head's first; words: as both
+    were typed."""
 
     base: Side
     head: Side
-    home: Path | None
+    homes: tuple[Path, ...]
     words: tuple[str, str]
 
 
@@ -57,17 +58,30 @@ def _entered(typed: Sides, plugins: Sequence[Path], stack: ExitStack) -> Opposed
     else:
         assert typed.base_path is not None  # one of the two is given
         base, python = stack.enter_context(trees.placed(typed.base_path, "--base-path"))
-    home = head if typed.head_path is None else here
+    _refuse_half_a_softbench(base, head)
+    homes = tuple(tree for tree in (head, here) if tree is not None)
     words = (
         typed.base or str(typed.base_path),
         str(typed.head_path) if typed.head_path else "the working tree",
     )
     return Opposed(
-        trees.side("base", base, python, plugins, home),
-        trees.side("head", head, head_python, plugins, home),
-        home,
+        trees.side("base", base, python, plugins, homes),
+        trees.side("head", head, head_python, plugins, homes),
+        homes,
         words,
     )
+
+
+def _refuse_half_a_softbench(base: Path | None, head: Path | None) -> None:
+    """A folder without a softbench/ against one that has one: the one would run the other's."""
+    if base is None or head is None:
+        return
+    has, lacks = (base, head) if (base / "softbench").is_dir() else (head, base)
+    if (has / "softbench").is_dir() and not (lacks / "softbench").is_dir():
+        raise BadInputError(
+            f"{has} has a softbench/ and {lacks} has none, so the other's would be timed for it; "
+            "name the folder that holds softbench/"
+        )
 
 
 def _refuse_another_softbench(head: Path) -> None:

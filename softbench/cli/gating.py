@@ -66,6 +66,8 @@ def gate_suite(name: str, options: Options) -> int:
         cases = expand(choice.suite, environment.auto_device)
         counts: checking.Counts | None = None
         failed: list[Trouble] = []
+        if options.sides and options.sides.head_path is not None:
+            note("counts are of the softbench that runs, so they are not held for --head-path")
         if options.counts:
             counts, failed = _counts(crew, cases, choice, torch_of(environment), name)
         crew.dismiss()
@@ -131,7 +133,9 @@ def _dropped(
     choice: Choice, cases: Sequence[Case], environment: Environment, sides: Opposed
 ) -> list[Trouble]:
     """What the base's own suite file held and this one no longer does."""
-    there = trees.same_place(choice.path, sides.home, sides.base.root)
+    there = trees.same_place(choice.path, sides.homes, sides.base.root)
+    if there is None:
+        note(f"{sides.words[0]} has no {choice.path.name} there: lost cells are not looked for")
     if there is None or there == choice.path.resolve():
         return []
     return of_the_base(there, choice.suite, cases, environment.auto_device)
@@ -160,14 +164,7 @@ def _update(counts: checking.Counts, failed: Sequence[Trouble], path: Path) -> i
 
 
 def _shown(outcome: Outcome, options: Options) -> int:
-    commands = publish(
-        outcome,
-        markdown_file=options.markdown,
-        junit_file=options.junit,
-        environment=os.environ,
-    )
-    for command in commands:  # not where JSON goes: GitHub reads both
-        print(command, file=sys.stderr)
+    """Say what was found, then write the pages: one that cannot be written hides nothing."""
     if options.as_json:
         told = outcome.model_dump(mode="json")
         told |= {"verdict": outcome.verdict, "code": outcome.code}
@@ -175,4 +172,15 @@ def _shown(outcome: Outcome, options: Options) -> int:
     else:
         for line in lines(outcome):
             print(line)
+    try:
+        commands = publish(
+            outcome,
+            markdown_file=options.markdown,
+            junit_file=options.junit,
+            environment=os.environ,
+        )
+    except OSError as error:
+        raise BadInputError(f"{error.filename}: {error.strerror}: not written") from None
+    for command in commands:  # not where JSON goes: GitHub reads both
+        print(command, file=sys.stderr)
     return outcome.code

@@ -7,6 +7,7 @@ same code it is the same file, so that what differs in a review is what changed.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,11 +67,21 @@ def read(path: Path) -> Baseline:
     except (OSError, UnicodeDecodeError) as error:
         raise BaselineError(f"{path}: {error}") from None
     try:
-        return Baseline.model_validate_json(text)
+        found = Baseline.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BaselineError(f"{path}: {where}: {first['msg']}") from None
+    for entries in found.torch.values():
+        _refuse_what_counts_nothing(path, entries)
+    return found
+
+
+def _refuse_what_counts_nothing(path: Path, entries: Mapping[str, Entry]) -> None:
+    for name, entry in entries.items():
+        lacking = [] if entry.unsupported else sorted(QUANTITIES.keys() - entry.counts.keys())
+        if lacking:
+            raise BaselineError(f"{path}: {name} has no {', '.join(lacking)}")
 
 
 def written(baseline: Baseline) -> str:

@@ -15,8 +15,9 @@ is common to both sides, and a fork takes milliseconds where importing torch tak
     bench, on the socket:   {"cases": […]}                → {"softbench": its folder,
                                                              "ready": [fastest call's seconds or
                                                              null, …],
-                                                             "failed": [[index, words, whether it is
-                                                             unsupported], …]}
+                                                             "files": [the mechanism's file or null,
+                                                             …],
+                                                             "failed": [[index, words, kind], …]}
                             {"core": n}                   → {}: runs on that core alone from now on
                             {"slot": [index, calls, per]} → {"seconds": …} of all calls, by `per`
 """
@@ -33,16 +34,20 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NoReturn
 
-WARM_SECONDS = 0.01  # of calls before a case is said to be ready
+WARM_SECONDS = 0.005  # of calls before a case is said to be ready
 WORDS = 500  # of an error that are passed on
+# Classes are told by name: they are those of whatever softbench the side has.
+KINDS = {"Unsupported": "unsupported", "UnknownNameError": "unknown", "ValidationError": "unknown"}
 
 
 def main() -> None:
     """Load what every bench needs, then fork one for each line of standard input."""
     import numpy  # noqa: F401
-    import pydantic  # noqa: F401
+    import pydantic
     import torch
     import torch.fx.experimental.symbolic_shapes  # else the first backward imports it
+
+    pydantic.create_model("First", field=(int, 0))  # else half of it waits for a first model
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     answers = os.dup(1)
@@ -99,27 +104,30 @@ def _made_ready(
     What is wrong with all of them has the index -1.
     """
     ready: list[float | None] = [None] * len(cases)
+    files: list[str | None] = [None] * len(cases)
     failed = []
     try:
         _prepare(told)
         from softbench.case import Case
         from softbench.workload import build
     except BaseException as error:  # whatever it is, it is an answer about this side
-        return {"softbench": None, "ready": ready, "failed": [_failure(-1, error)]}
+        failed = [_failure(-1, error)]
+        return {"softbench": None, "ready": ready, "files": files, "failed": failed}
     workloads[:] = [None] * len(cases)
     for index, case in enumerate(cases):
         try:
             workloads[index] = build(Case.model_validate(case))
             ready[index] = _warmed(workloads[index])
+            files[index] = _file_of(case["attention"])
         except BaseException as error:  # the same, about this case
             failed.append(_failure(index, error))
-    return {"softbench": _where(), "ready": ready, "failed": failed}
+    return {"softbench": _where(), "ready": ready, "files": files, "failed": failed}
 
 
-def _failure(index: int, error: BaseException) -> tuple[int, str, bool]:
-    kind = type(error).__name__
-    words = f"{kind}: {' '.join(str(error).split())}"
-    return index, words[:WORDS], kind == "Unsupported"
+def _failure(index: int, error: BaseException) -> tuple[int, str, str]:
+    name = type(error).__name__
+    words = f"{name}: {' '.join(str(error).split())}"
+    return index, words[:WORDS], KINDS.get(name, "failed")
 
 
 def _prepare(told: dict[str, Any]) -> None:
@@ -139,6 +147,13 @@ def _where() -> str:
     import softbench
 
     return str(Path(str(softbench.__file__)).resolve().parent.parent)
+
+
+def _file_of(mechanism: str) -> str | None:
+    from softbench import plugins
+
+    file = plugins.load("attention", mechanism).__file__
+    return None if file is None else str(Path(file).resolve())
 
 
 def _warmed(workload: Any) -> float:

@@ -14,7 +14,7 @@ from math import log1p
 
 import numpy as np
 
-from softbench.gate.judging import QUANTILE, SCORE, Floats, bounds, log_ratios, verdict
+from softbench.gate.judging import RATIOS, SCORE, Floats, bounds, verdict
 from softbench.gate.pairs import Samples
 from softbench.gate.rounds import EXTRAS, Round
 from softbench.statistics import sign_flip
@@ -33,14 +33,19 @@ class Calibration:
 
     alarms: of each round, whether the identical head had a regression; escalated: the same of
     groups of rounds, looked at as often as the suite's gate does. verdicts: of the identical head,
-    [rounds, cells]. found: slowdown to [rounds, cells], whether it was a regression.
+    [rounds, cells]. found: slowdown to [rounds, cells], whether it was a regression in one look
+    that spends all of alpha; found_first: the same with what the gate's first look spends.
+    seconds: how long each round took. loads: the machine's 1-minute load at its end.
     """
 
     alarms: list[bool]
     escalated: list[bool]
     verdicts: list[list[str]]
     found: dict[str, Floats]
+    found_first: dict[str, Floats]
     scatter: list[float]
+    seconds: list[float]
+    loads: list[float]
 
     @property
     def judged(self) -> list[int]:
@@ -56,20 +61,19 @@ class Calibration:
 
 def calibrated(rounds: Sequence[Round], rules: Gate) -> Calibration:
     """What rounds of the same cells say, each judged at once with all of the gate's alpha."""
-    identical = [log_ratios(one.pairs, "base", IDENTICAL, QUANTILE) for one in rounds]
+    identical = [RATIOS(one.pairs, "base", IDENTICAL) for one in rounds]
     verdicts = [_verdicts(values_KC, rules, rules.alpha) for values_KC in identical]
-    found = {
-        name: np.array(
-            [_found(one.pairs, name, rules) for one in rounds],
-        )
-        for name in SLOWED
-    }
+    p_values = {n: np.array([_p_values(one.pairs, n, rules) for one in rounds]) for n in SLOWED}
+    first = rules.looks[rules.pairs]
     return Calibration(
         alarms=["regression" in row for row in verdicts],
         escalated=[_alarms(group, rules) for group in _groups(identical, rules)],
         verdicts=verdicts,
-        found=found,
+        found={name: p_RC <= rules.alpha for name, p_RC in p_values.items()},
+        found_first={name: p_RC <= first for name, p_RC in p_values.items()},
         scatter=[float(x) for x in np.concatenate(identical).std(axis=0)],
+        seconds=[one.seconds for one in rounds],
+        loads=[one.load_after[0] for one in rounds],
     )
 
 
@@ -78,17 +82,17 @@ def _verdicts(values_KC: Floats, rules: Gate, alpha: float) -> list[str]:
     return [verdict(low, high, rules) for low, high in zip(low_C, high_C, strict=True)]
 
 
-def _found(pairs: Sequence[Samples], slowed: str, rules: Gate) -> list[bool]:
-    """Of each cell, whether it is a regression where it alone is slowed."""
-    identical_KC = log_ratios(pairs, "base", IDENTICAL, QUANTILE)
-    slowed_KC = log_ratios(pairs, "base", slowed, QUANTILE)
+def _p_values(pairs: Sequence[Samples], slowed: str, rules: Gate) -> list[float]:
+    """Of each cell, the p-value of its being slower than the margin where it alone is slowed."""
+    identical_KC = RATIOS(pairs, "base", IDENTICAL)
+    slowed_KC = RATIOS(pairs, "base", slowed)
     signs_FK = sign_flip.flips(len(pairs))
     found = []
     for cell in range(identical_KC.shape[1]):
         values_KC = identical_KC.copy()
         values_KC[:, cell] = slowed_KC[:, cell]
         p_C = sign_flip.p_values(values_KC - log1p(rules.margin), signs_FK, SCORE)
-        found.append(bool(p_C[cell] <= rules.alpha))
+        found.append(float(p_C[cell]))
     return found
 
 

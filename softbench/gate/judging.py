@@ -1,8 +1,8 @@
 """From timed pairs to what can be said of each cell: slower, not slower, or not to be told.
 
-A cell's time in a process is the 10th percentile of its slots. The log-ratios of head over base,
-one a pair and cell, are held against the margin by sign flips over pairs, jointly over all cells
-(statistics/sign_flip.py), and against the slowdown to be excluded in the same way.
+The log-ratios of head over base, one a pair and cell (ratios.py), are held against the margin by
+sign flips over pairs, jointly over all cells (statistics/sign_flip.py), and against the slowdown to
+be excluded in the same way.
 
 regression:    slower than the margin, with a chance of a false alarm anywhere of alpha.
 pass:          not as slow as `detect`, with the same chance of being wrong anywhere.
@@ -17,6 +17,7 @@ from math import exp, log1p
 
 import numpy as np
 
+from softbench.gate import ratios
 from softbench.gate.outcome import Verdict
 from softbench.gate.pairs import Samples
 from softbench.statistics import shift, sign_flip
@@ -24,7 +25,7 @@ from softbench.suite import Gate
 
 Floats = sign_flip.Floats
 
-QUANTILE = 0.1  # of a process's slots: far less than the median moved by what else the machine does
+RATIOS = ratios.slot_by_slot  # chosen, as is the score, on a calibration's first rounds
 SCORE = sign_flip.huber
 
 
@@ -37,6 +38,7 @@ class Judged:
     ratio: float
     low: float
     high: float
+    tenth_ratio: float
     median_ratio: float
     detectable: float
 
@@ -45,13 +47,16 @@ def judge(
     pairs: Sequence[Samples], base: str, head: str, rules: Gate, alpha: float
 ) -> list[Judged]:
     """Every cell, in the order of the samples; `alpha`: what this look spends."""
-    values_KC = log_ratios(pairs, base, head, QUANTILE)
+    values_KC = RATIOS(pairs, base, head)
     signs_FK = sign_flip.flips(len(pairs))
     low_C, high_C = bounds(values_KC, rules, alpha)
     found_C = shift.detectable(values_KC, signs_FK, alpha, log1p(rules.margin), SCORE)
     ratio_C = shift.centres(values_KC, SCORE)
-    median_C = shift.centres(log_ratios(pairs, base, head, 0.5), SCORE)
-    seconds_C = 1e-9 * np.median(times(pairs, base, QUANTILE), axis=0)
+    tenth_C, median_C = (
+        shift.centres(ratios.of_quantiles(quantile)(pairs, base, head), SCORE)
+        for quantile in (ratios.TENTH, ratios.MEDIAN)
+    )
+    seconds_C = 1e-9 * np.median(ratios.times(pairs, base, ratios.TENTH), axis=0)
     return [
         Judged(
             verdict=verdict(low_C[cell], high_C[cell], rules),
@@ -59,6 +64,7 @@ def judge(
             ratio=exp(ratio_C[cell]),
             low=exp(low_C[cell]),
             high=exp(high_C[cell]),
+            tenth_ratio=exp(tenth_C[cell]),
             median_ratio=exp(median_C[cell]),
             detectable=exp(found_C[cell]),
         )
@@ -79,16 +85,3 @@ def verdict(low: float, high: float, rules: Gate) -> Verdict:
     if low > log1p(rules.margin):
         return "regression"
     return "pass" if high < log1p(rules.detect) else "inconclusive"
-
-
-def log_ratios(pairs: Sequence[Samples], base: str, head: str, quantile: float) -> Floats:
-    """Logarithms of head over base, [pairs, cells]."""
-    ratios: Floats = np.log(times(pairs, head, quantile) / times(pairs, base, quantile))
-    return ratios
-
-
-def times(pairs: Sequence[Samples], side: str, quantile: float) -> Floats:
-    """The quantile of each process's slots, nanoseconds of a call: [pairs, cells]."""
-    slots_KCS = np.array([pair[side] for pair in pairs], dtype=float)
-    quantiles: Floats = np.quantile(slots_KCS, quantile, axis=2)
-    return quantiles

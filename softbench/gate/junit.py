@@ -57,7 +57,7 @@ def _timed(outcome: Outcome) -> Iterator[Test]:
 
 
 def _properties(cell: TimedCell) -> tuple[tuple[str, str], ...]:
-    fields = ("base_seconds", "ratio", "low", "high", "median_ratio", "detectable")
+    fields = ("base_seconds", "ratio", "low", "high", "tenth_ratio", "median_ratio", "detectable")
     return tuple((name, repr(getattr(cell, name))) for name in fields)
 
 

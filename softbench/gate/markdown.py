@@ -14,8 +14,8 @@ from softbench.gate.outcome import Change, Counted, Outcome, Timed, TimedCell, T
 LIMIT = 60_000  # a comment on GitHub ends at 65,536 characters
 SIGNS = {"pass": "✅", "regression": "❌", "inconclusive": "❔", "error": "⚠️"}
 SPECIAL = "&<>|`*_[]()#!~\\@:"
-HEAD = "| | cell | base | change | interval | of medians | could have seen |"
-RULE = "|---|---|---:|---:|---:|---:|---:|"
+HEAD = "| | cell | base | change | interval | of 10th pct. | of medians | could have seen |"
+RULE = "|---|---|---:|---:|---:|---:|---:|---:|"
 
 
 def markdown(outcome: Outcome, limit: int = LIMIT) -> str:
@@ -70,6 +70,7 @@ def _cell(cell: TimedCell) -> str:
         words.seconds(cell.base_seconds),
         f"**{words.percent(cell.ratio)}**",
         words.interval(cell),
+        words.percent(cell.tenth_ratio),
         words.percent(cell.median_ratio),
         words.percent(cell.detectable),
     )
@@ -111,8 +112,8 @@ def _compared(outcome: Outcome) -> list[str]:
         said.append(f"Timing: {escape(words.compared(outcome.timed))}.")
     if outcome.counted:
         said.append(_counts(outcome.counted))
-    if outcome.verdict == "inconclusive" and outcome.inconclusive != "fail":
-        said.append("Inconclusive cells are let pass here; that is the policy, not a finding.")
+    if outcome.commit:
+        said.append(f"Judged at commit {code(outcome.commit[:12])}.")
     return [f"{line}<br>" for line in said]
 
 

@@ -11,7 +11,9 @@ from softbench.case import Case, Value
 
 Verdict = Literal["pass", "regression", "inconclusive", "error"]
 Policy = Literal["fail", "pass", "warn"]
-Kind = Literal["missing", "renamed", "new", "failed", "environment", "protocol", "stale"]
+Kind = Literal[
+    "missing", "renamed", "new", "failed", "environment", "protocol", "stale", "loosened"
+]
 
 FINE, REGRESSION, USAGE, INCONCLUSIVE, ERROR = 0, 1, 2, 3, 4
 
@@ -39,9 +41,10 @@ class Change(Value):
 
         But with fewer the baseline no longer says what is: "error" until it is written anew.
         """
-        if isinstance(self.before, int) and isinstance(self.after, int):
-            return "regression" if self.after > self.before else "error"
-        return "regression"
+        if not (isinstance(self.before, int) and isinstance(self.after, int)):
+            return "regression"
+        other = any(after > before for before, after in self.operators.values())
+        return "regression" if self.after > self.before or other else "error"
 
 
 class Trouble(Value):
@@ -66,10 +69,11 @@ class Counted(Value):
 class TimedCell(Value):
     """One cell of the timing layer.
 
-    ratio: of 10th percentiles, median over the pairs' processes; low, high: its interval, jointly
-    over all cells, each end at the gate's alpha; median_ratio: the same of medians. detectable: the
-    smallest ratio that this gate, with this noise and so many pairs, would have called a regression
-    four times in five.
+    ratio: slot by slot, the pairs' robust centre; low, high: its interval, jointly over all cells,
+    each end at what the last look spends of the gate's alpha; tenth_ratio, median_ratio: the same
+    centre of the ratios of the processes' 10th percentiles and medians. detectable: the smallest
+    ratio that this gate, with this noise and so many pairs, would have called a regression four
+    times in five.
     """
 
     case: Case
@@ -79,6 +83,7 @@ class TimedCell(Value):
     ratio: float
     low: float
     high: float
+    tenth_ratio: float
     median_ratio: float
     detectable: float
 

@@ -11,42 +11,21 @@ import os
 import random
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 from softbench.case import Case
+from softbench.gate.failures import CellsFailed, Failure
 from softbench.gate.rules import Timing
+from softbench.gate.same_code import the_same_code
 from softbench.gate.sides import Side
 from softbench.gate.stems import Bench, BenchDied, Stem
 
 PATIENCE = 300.0  # seconds for a bench to build and warm up its cases, or for a slot
 MARGIN = 1.2  # a call may run faster than it did while warming up
 STEP = 20  # calls that a slowdown is a whole number of: +5 % is one call more in twenty
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A side could not build, warm up or time a cell; `cell` is its index, -1 if it is about all.
-
-    unsupported: the side says itself that the cell has no meaning there. elsewhere: it is not the
-    side that was meant, or not of the other's versions.
-    """
-
-    side: str
-    cell: int
-    reason: str
-    unsupported: bool = False
-    elsewhere: bool = False
-
-
-class CellsFailed(Exception):  # noqa: N818 - findings about the sides
-    """What failed, on every side; nothing of this pair was timed."""
-
-    def __init__(self, failures: Sequence[Failure]) -> None:
-        super().__init__("; ".join(f"{one.side}: {one.reason}" for one in failures))
-        self.failures = failures
+SHORT_CALL = 1e-3  # seconds of a call of which twenty are always made
 
 
 Samples = dict[str, list[list[int]]]  # side to, for each cell, nanoseconds of a call by slot
@@ -90,7 +69,7 @@ def _stems(sides: Sequence[Side], rules: Timing, stack: ExitStack) -> dict[str, 
         first = next(iter(stems.values()))
         if stem.versions != first.versions:
             reason = f"it has {_words(stem.versions)}, {sides[0].name} has {_words(first.versions)}"
-            raise CellsFailed([Failure(side.name, -1, reason, elsewhere=True)])
+            raise CellsFailed([Failure(side.name, -1, reason, "elsewhere")])
     return stems
 
 
@@ -101,17 +80,20 @@ def _words(versions: Mapping[str, str]) -> str:
 def _ready(benches: Mapping[Side, Bench], cases: Sequence[Case]) -> list[float]:
     """Seconds of each cell's fastest call on any side, once all have built and warmed all."""
     asked = {"cases": [case.model_dump(mode="json") for case in cases]}
-    told, failures = [], []
+    told: dict[Side, Any] = {}
+    failures: list[Failure] = []
     for bench in benches.values():  # all at once: half of it is loading
         bench.begin(asked)
     for side, bench in benches.items():
         answer = _answered(bench, side, -1)
         failures += [Failure(side.name, *failed) for failed in answer["failed"]]
         failures += _elsewhere(side, answer["softbench"])
-        told.append(answer["ready"])
+        told[side] = answer
+    if not failures:
+        failures = the_same_code(told)
     if failures:
         raise CellsFailed(failures)
-    return [min(seconds) for seconds in zip(*told, strict=True)]
+    return [min(seconds) for seconds in zip(*(t["ready"] for t in told.values()), strict=True)]
 
 
 def _elsewhere(side: Side, ran: str | None) -> list[Failure]:
@@ -121,7 +103,7 @@ def _elsewhere(side: Side, ran: str | None) -> list[Failure]:
     if Path(ran) == Path(side.root).resolve():
         return []
     reason = f"the softbench of {ran} ran, not that of {side.root}"
-    return [Failure(side.name, -1, reason, elsewhere=True)]
+    return [Failure(side.name, -1, reason, "elsewhere")]
 
 
 def _pin(benches: Mapping[Side, Bench], dice: random.Random) -> None:
@@ -133,9 +115,14 @@ def _pin(benches: Mapping[Side, Bench], dice: random.Random) -> None:
 
 
 def _calls(fastest: float, rules: Timing, sides: Sequence[Side]) -> int:
-    """Calls of a stretch, the same on every side; in twenties where slowdowns are injected."""
-    calls = ceil(MARGIN * rules.stretch_seconds / fastest) if fastest < rules.stretch_seconds else 1
-    return STEP * ceil(calls / STEP) if any(side.extra for side in sides) else calls
+    """Calls of a stretch, the same on every side: of short calls twenties, with slowdowns always.
+
+    So what a calibration says of short calls holds of the gate's own stretches.
+    """
+    needed = max(1.0, rules.stretch_seconds / fastest)
+    if fastest <= SHORT_CALL or any(side.extra for side in sides):
+        return STEP * ceil(needed / STEP)  # up to a twenty: room for a call that runs faster
+    return ceil(MARGIN * needed) if needed > 1 else 1
 
 
 def _sampled(

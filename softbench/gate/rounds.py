@@ -8,7 +8,7 @@ a file's place in memory does to a time is drawn anew each round. Rounds are lin
 
 from __future__ import annotations
 
-import json
+import fcntl
 import random
 import shutil
 import tempfile
@@ -30,6 +30,10 @@ from softbench.gate.sides import Side
 
 FILE = "rounds.jsonl"
 EXTRAS = {"head": 0, "head+5%": 1, "head+10%": 2, "head+20%": 4}
+
+
+class FolderHeldError(ValueError):
+    """Another process adds rounds to the folder."""
 
 
 class Round(Value):
@@ -83,16 +87,28 @@ def _copy() -> Iterator[str]:
         yield folder
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The folder for this process alone. Raises FolderHeldError: another calibration adds to it."""
+    with (folder / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise FolderHeldError(f"another calibration holds {folder}") from None
+        yield
+
+
 def append(found: Round, folder: Path) -> None:
-    """Add the round to the folder's file, whole or not at all."""
-    line = found.model_dump_json(by_alias=True) + "\n"
-    with (folder / FILE).open("a", encoding="utf-8") as file:
+    """Add the round to the folder's file, in the place of one that was cut off."""
+    line = found.model_dump_json(by_alias=True).encode() + b"\n"
+    with (folder / FILE).open("ab+") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
         file.write(line)
-        file.flush()
 
 
 def read(folder: Path) -> list[Round]:
-    """Every round in the folder, as they were made."""
+    """Every round in the folder, as they were made; a last one that was cut off is none."""
     path = folder / FILE
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [Round.model_validate(json.loads(line)) for line in lines]
+    *lines, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    return [Round.model_validate_json(line) for line in lines]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from softbench.gate import words
 from softbench.gate.outcome import Counted, Outcome, Timed, Trouble
 
-HEADS = ("", "cell", "base", "change", "interval", "of medians", "could have seen")
+HEADS = ("", "cell", "base", "change", "interval", "of 10th pct.", "of medians", "could have seen")
 
 
 def lines(outcome: Outcome) -> Iterator[str]:
@@ -30,6 +30,7 @@ def _timed(timed: Timed) -> Iterator[str]:
             words.seconds(cell.base_seconds),
             words.percent(cell.ratio),
             words.interval(cell),
+            words.percent(cell.tenth_ratio),
             words.percent(cell.median_ratio),
             words.percent(cell.detectable),
         )

@@ -16,9 +16,10 @@ from itertools import islice
 
 from softbench.case import Case
 from softbench.environment import Environment
+from softbench.gate.failures import CellsFailed, Failure
 from softbench.gate.judging import Judged, judge
 from softbench.gate.outcome import Kind, Timed, TimedCell, Trouble
-from softbench.gate.pairs import CellsFailed, Failure, Samples, timed_pairs
+from softbench.gate.pairs import Samples, timed_pairs
 from softbench.gate.rules import Timing
 from softbench.gate.sides import Side
 from softbench.gate.words import counted
@@ -107,15 +108,15 @@ def _troubles(
     return [
         _trouble(found, named[cases[cell].id] if cell >= 0 else None)
         for cell, found in by_cell.items()
-        if not (len(found) > 1 and all(failure.unsupported for failure in found))
+        if not (len(found) > 1 and all(failure.kind == "unsupported" for failure in found))
     ]
 
 
 def _trouble(found: Sequence[Failure], name: str | None) -> Trouble:
     reason = "; ".join(f"{failure.side}: {failure.reason}" for failure in found)
     on_base_alone = {failure.side for failure in found} == {"base"}
-    if on_base_alone and name is not None:
+    if on_base_alone and name is not None and found[0].kind == "unknown":
         remedy = "if the head brings this cell, --allow-new lets it pass untimed"
         return Trouble(kind="new", name=name, reason=reason, remedy=remedy)
-    kind: Kind = "environment" if found[0].elsewhere else "failed"
+    kind: Kind = "environment" if found[0].kind == "elsewhere" else "failed"
     return Trouble(kind=kind, name=name, reason=reason)

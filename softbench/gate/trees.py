@@ -5,7 +5,8 @@
     --base-path old.whl     a wheel, unpacked
     --base-path .venv-old   a virtual environment, or its python: what is installed there
 
-A plug-in file of the head is taken from the same place in the base's tree, where it has one.
+A plug-in file of the head's tree, or of the caller's, is taken from the same place in each side's
+tree, where it has one.
 """
 
 from __future__ import annotations
@@ -76,21 +77,22 @@ def placed(path: Path, option: str) -> Iterator[tuple[Path | None, str]]:
 
 
 def side(
-    name: str, root: Path | None, python: str, files: Sequence[Path], home: Path | None
+    name: str, root: Path | None, python: str, files: Sequence[Path], homes: Sequence[Path]
 ) -> Side:
-    """A side with the plug-in files that it has; those outside of `home`, the head's tree, are
-    everyone's."""
-    own = tuple(str(there) for file in files if (there := same_place(file, home, root)))
+    """A side with the plug-in files that it has; those outside of `homes` are everyone's."""
+    own = tuple(str(there) for file in files if (there := same_place(file, homes, root)))
     return Side(name, None if root is None else str(root), python, own)
 
 
-def same_place(file: Path, home: Path | None, root: str | Path | None) -> Path | None:
-    """The file in the tree `root` that stands where `file` stands in `home`; None if there is none.
+def same_place(file: Path, homes: Sequence[Path], root: str | Path | None) -> Path | None:
+    """The file in the tree `root` that stands where `file` stands in its home, the first of `homes`
+    that holds it; None if there is none.
 
-    A file outside of `home` is the same for all.
+    A file outside of them is the same for all.
     """
     resolved = file.resolve()
-    if root is None or home is None or not resolved.is_relative_to(home.resolve()):
+    home = next((one for one in homes if resolved.is_relative_to(one.resolve())), None)
+    if root is None or home is None:
         return resolved
     there = Path(root) / resolved.relative_to(home.resolve())
     return there if there.is_file() else None

@@ -24,7 +24,16 @@ def _about(outcome: Outcome) -> str:
     if outcome.verdict == "pass":
         return "; ".join(_passed(outcome)) + "."
     told = "; ".join(found) if found else "nothing was compared"
-    return f"{told}. {NEXT[outcome.verdict]}"
+    return f"{told}. {NEXT[outcome.verdict]}{_policy(outcome)}"
+
+
+def _policy(outcome: Outcome) -> str:
+    tolerated = outcome.verdict == "inconclusive" and outcome.inconclusive != "fail"
+    return (
+        " Inconclusive cells are let pass here; that is the policy, no finding."
+        if tolerated
+        else ""
+    )
 
 
 NEXT: dict[Verdict, str] = {

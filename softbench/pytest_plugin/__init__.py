@@ -2,8 +2,9 @@
 
 Autosave, comparisons, histograms and storage are pytest-benchmark's own. Beside its times an item
 carries softbench's counts (`extra_info`), and fails where they are not those of the suite's
-baseline; a case that the baseline has and the suite has not is an item that fails, and so does a
-session in which a benchmark of the compared run is gone, failed or skipped.
+baseline, or where there is none; a case that the baseline has and the suite has not is an item
+that fails, and so does a session in which a benchmark of the compared run is gone, failed or
+skipped.
 
 pytest imports this in every run of everyone who has softbench installed: nothing heavy here.
 """
@@ -35,6 +36,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         type=Path,
         help="counts that the cases must have, if not SUITE.baseline.json beside the suite",
+    )
+    group.addoption(
+        "--softbench-no-baseline",
+        action="store_true",
+        help="time the cases without holding their counts to anything",
     )
     group.addoption(
         "--softbench-plugin",

@@ -28,13 +28,22 @@ class Held:
         self._suite, self._cases, self._named = suite, cases, named
         self._plugins = plugins
         self._known: Mapping[str, Entry] | None = None
+        self._unusable: BaselineError | None = None
         self._found: tuple[str, dict[str, Entry], dict[str, str]] | None = None
 
     def hold_to(self, path: Path) -> list[str]:
         """Take what the counts must be from a baseline; the cases that it alone has.
 
-        Raises BaselineError, also where it has none of this version of torch.
+        Raises BaselineError, also where it has none of this version of torch: then no case is held,
+        and every `check` says so.
         """
+        try:
+            return self._taken(path)
+        except BaselineError as error:
+            self._unusable = error
+            raise
+
+    def _taken(self, path: Path) -> list[str]:
         import torch
 
         known, version = files.read(path), torch.__version__.partition("+")[0]
@@ -56,6 +65,8 @@ class Held:
 
     def check(self, name: str) -> None:
         """Raises NotHeld if the case's counts are not those of the baseline."""
+        if self._unusable is not None:
+            raise NotHeld(f"{name}: {self._unusable}")
         if self._known is None:
             return
         if name not in self._known:

@@ -11,8 +11,11 @@ import pytest
 class Session:
     """The suites of a run and what became of their items; node ids are pytest's."""
 
-    def __init__(self, suites: list[Path], baseline: Path | None, plugins: list[Path]) -> None:
+    def __init__(
+        self, suites: list[Path], baseline: Path | None, plugins: list[Path], unheld: bool
+    ) -> None:
         self.suites, self.baseline, self.plugins = suites, baseline, plugins
+        self.unheld = unheld  # counts are held to nothing, as asked
         self.collected: set[str] = set()
         self.deselected: set[str] = set()
         self.passed: set[str] = set()
@@ -63,4 +66,9 @@ def begun(config: pytest.Config) -> Session:
         config.args[:] = []
     given = {Path(str(one).partition("::")[0]).resolve() for one in config.args}
     config.args.extend(str(suite) for suite in suites if suite not in given)
-    return Session(suites, baseline, config.getoption("softbench_plugin"))
+    unheld = config.getoption("softbench_no_baseline")
+    if unheld and baseline is not None:
+        raise pytest.UsageError(
+            "--softbench-no-baseline and --softbench-baseline exclude each other"
+        )
+    return Session(suites, baseline, config.getoption("softbench_plugin"), unheld)

@@ -6,7 +6,7 @@ A list is an axis, a scalar is fixed. A suite file is data: reading one never ru
 from softbench.suite.counting import only_counts
 from softbench.suite.expand import expand
 from softbench.suite.gating import Gate
-from softbench.suite.parsing import parse
+from softbench.suite.parsing import explain, parse
 from softbench.suite.reading import SuiteError, find, first_comment, packaged, read
 from softbench.suite.schema import Budget, Suite
 
@@ -16,6 +16,7 @@ __all__ = [
     "Suite",
     "SuiteError",
     "expand",
+    "explain",
     "find",
     "first_comment",
     "only_counts",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -62,13 +62,20 @@ def _refuse_tasks(raw: dict[str, Any], where: str) -> None:
         raise SuiteError(f"{where}: task: this version trains nothing yet, it has no tasks")
 
 
-def explain(error: ValidationError) -> str:
-    """The first thing wrong, in one line: where, which value, which rule, the nearest name."""
+def explain(
+    error: ValidationError, beside: Callable[[Sequence[str]], list[str]] | None = None
+) -> str:
+    """The first thing wrong, in one line: where, which value, which rule, the nearest name.
+
+    `beside` knows which keys may stand where an unknown one does; by itself those of a suite.
+    """
     first = _first(error)
     path = [part for part in first["loc"] if isinstance(part, str) and not _is_machinery(part)]
     value = first["input"]
     if first["type"] == "extra_forbidden":
-        return f"unknown key {'.'.join(path)!r}; {did_you_mean(path[-1], _beside(path))}"
+        return (
+            f"unknown key {'.'.join(path)!r}; {did_you_mean(path[-1], (beside or _beside)(path))}"
+        )
     if first["type"] == "missing":
         return f"the key {'.'.join(path)!r} is missing"
     if first["type"] == "value_error":

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from softbench.plugins import did_you_mean
 
 MAX_BYTES = 1_000_000
+RECIPES = "recipes/"  # the folder of what is trained by, beside the suites
+Kind = Literal["suite", "recipe"]
 
 
 class SuiteError(ValueError):
     """A suite that cannot be run; the message is one line."""
 
 
-def packaged() -> dict[str, Path]:
-    """The suites that softbench brings: name to file."""
+def packaged(kind: Kind = "suite") -> dict[str, Path]:
+    """The suites, or training recipes, that softbench brings: name to file."""
+    found = _packaged()
+    if kind == "suite":
+        return {name: file for name, file in found.items() if not name.startswith(RECIPES)}
+    return {name.removeprefix(RECIPES): found[name] for name in found if name.startswith(RECIPES)}
+
+
+def _packaged() -> dict[str, Path]:
     package = Path(__file__).parents[1]
     for folder in (package / "suites", package.parent / "suites"):
         if folder.is_dir():
@@ -33,16 +42,16 @@ def first_comment(path: Path) -> str:
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
-def find(name_or_path: str) -> Path:
-    """The file of a suite given by path or, if it comes with softbench, by name."""
-    path, suites = Path(name_or_path), packaged()
+def find(name_or_path: str, kind: Kind = "suite") -> Path:
+    """The file of a suite (or recipe) given by path or, if it comes with softbench, by name."""
+    path, suites = Path(name_or_path), packaged(kind)
     if _is(path.is_file):
         return path
     if name_or_path in suites:
         return suites[name_or_path]
     if name_or_path and _is(path.is_dir):
-        raise SuiteError(f"{name_or_path}: a folder, not a suite file")
-    raise SuiteError(f"no suite {name_or_path!r}; {did_you_mean(path.stem, suites)}")
+        raise SuiteError(f"{name_or_path}: a folder, not a {kind} file")
+    raise SuiteError(f"no {kind} {name_or_path!r}; {did_you_mean(path.stem, suites)}")
 
 
 def _is(question: Callable[[], bool]) -> bool:
@@ -61,6 +70,11 @@ def read(path: Path, changes: Sequence[str] = ()) -> dict[str, Any]:
     raw = load(_text(path), str(path))
     if not isinstance(raw, dict):
         raise SuiteError(f"{path}: {'empty' if raw is None else 'not a mapping of keys to values'}")
+    return changed(raw, changes)
+
+
+def changed(raw: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """`raw` with `--set` changes applied, in place."""
     for change in changes:
         _set(raw, change)
     return raw

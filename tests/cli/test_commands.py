@@ -25,7 +25,18 @@ metrics: [latency, flops]
 reports: [scaling, table]
 repeats: 1
 """
-COMMANDS = ("run", "plan", "gate", "list", "report", "check", "export", "compare")
+COMMANDS = (
+    "run",
+    "plan",
+    "gate",
+    "train",
+    "evaluate",
+    "list",
+    "report",
+    "check",
+    "export",
+    "compare",
+)
 Command = Callable[..., tuple[int, str, str]]
 
 

@@ -54,6 +54,12 @@ def test_it_is_written_alike_from_the_same_counts_and_reads_as_written(path: Pat
     assert text.endswith("\n")
 
 
+def test_an_entry_that_counts_nothing_is_no_baseline(path: Path) -> None:
+    path.write_text(path.read_text().replace('"operators": 3, ', "", 1))
+    with pytest.raises(BaselineError, match="a has no operators"):
+        baseline.read(path)
+
+
 def test_a_case_is_a_line_so_that_a_difference_names_it(path: Path) -> None:
     before = path.read_text().splitlines()
     grown = {**ENTRIES, "b": entry("soft", counts={"operators": 4})}

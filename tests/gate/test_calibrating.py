@@ -18,7 +18,7 @@ from softbench.environment import Environment, Invocation
 from softbench.gate.calibrating import TRIED, calibrated
 from softbench.gate.calibration_page import page
 from softbench.gate.pairs import Samples
-from softbench.gate.rounds import EXTRAS, Round, append, read
+from softbench.gate.rounds import EXTRAS, FILE, FolderHeldError, Round, append, held, read
 from softbench.gate.rules import Timing
 from softbench.statistics import sign_flip
 from softbench.statistics.sign_flip import Floats
@@ -91,6 +91,14 @@ def test_rounds_are_put_together_and_looked_at_as_the_gate_does() -> None:
     assert calibrated(rounds(3, [0.01], late), gate).escalated == [False]
 
 
+def test_the_first_look_finds_less_than_one_that_spends_all() -> None:
+    """Some slowdowns lie between what one look of all alpha finds and what the first of three."""
+    found = calibrated(rounds(30, [0.05]), Gate(max_pairs=36))
+    for name, cells_RC in found.found.items():
+        assert (found.found_first[name] <= cells_RC).all()
+    assert found.found_first["head+10%"].sum() < found.found["head+10%"].sum()
+
+
 def test_a_slowed_cell_stands_among_identical_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
@@ -112,9 +120,13 @@ def test_the_page_says_what_was_found_of_how_many() -> None:
     found = calibrated(rounds(25, [0.01, 0.3], {3: {"head": 1.2}}), suite.gate)
     text = page(found, suite, ["quiet", "noisy"], Timing(), MACHINE)
     rows = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if "|" in line}
+    assert "`softbench gate given --calibrate --rounds 25`" in text
+    assert "took 1 to 1 s, the 1-minute load was 0.5 to 0.5" in text
     assert "| 1 | 25 | 4.0 % | 0.1 to 20.4 % |" in rows["false alarms, rounds with any"]
     assert "| 8 |" in rows["false alarms, 3 looks at up to 36 pairs"]
+    assert "| 0 | 5 | 0.0 % |" in rows["of these in the later rounds"]
     assert "| 5 | 5 | 100.0 % |" in rows["+20 % in one that can be judged"]
+    assert "| 5 | 5 | 100.0 % |" in rows["+20 % the same, by the first of 3 looks"]
     assert rows["quiet"].endswith("yes |")
     assert rows["noisy"].endswith("no |")
 
@@ -134,3 +146,24 @@ def test_rounds_are_read_as_they_were_kept(tmp_path: Path) -> None:
         append(one, tmp_path)
     assert read(tmp_path) == kept
     assert read(tmp_path / "nowhere") == []
+
+
+def test_a_round_that_was_cut_off_is_none_and_gives_way(tmp_path: Path) -> None:
+    one, other = rounds(2, [0.01])
+    append(one, tmp_path)
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(whole + whole[:100])
+    assert read(tmp_path) == [one]
+    append(other, tmp_path)
+    assert read(tmp_path) == [one, other]
+
+
+def test_one_calibration_at_a_time_adds_to_a_folder(tmp_path: Path) -> None:
+    with (
+        held(tmp_path),
+        pytest.raises(FolderHeldError, match="another calibration"),
+        held(tmp_path),
+    ):
+        pass
+    with held(tmp_path):
+        pass

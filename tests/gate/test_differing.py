@@ -31,7 +31,22 @@ def test_operators_of_other_names_and_one_number_are_a_change() -> None:
     found = KNOWN | {"a": entry(by_operator={"aten.mm": 2, "aten.tanh": 1})}
     (change,) = changes(found, KNOWN, {})
     assert change.operators == {"aten.exp": (1, 0), "aten.tanh": (0, 1)}
-    assert (change.before, change.after) == (3, 3)
+    assert (change.before, change.after, change.verdict) == (3, 3, "regression")
+
+
+def test_a_budget_of_operators_forgives_so_many_and_no_swap_of_all() -> None:
+    known = {"a": entry(counts={"operators": 100}, by_operator={"aten.mm": 100})}
+    one = entry(counts={"operators": 100}, by_operator={"aten.mm": 99, "aten.exp": 1})
+    all_of_them = entry(counts={"operators": 100}, by_operator={"aten.exp": 100})
+    assert changes({"a": one}, known, {"operators": 0.01}) == []
+    (change,) = changes({"a": all_of_them}, known, {"operators": 0.01})
+    assert change.verdict == "regression"
+
+
+def test_fewer_of_the_same_operators_are_an_old_baseline() -> None:
+    fewer = entry(counts={"operators": 2}, by_operator={"aten.mm": 1, "aten.exp": 1})
+    (change,) = changes({"a": fewer}, {"a": entry()}, {})
+    assert (change.before, change.after, change.verdict) == (3, 2, "error")
 
 
 @pytest.mark.parametrize(("after", "told"), [(1010, 0), (990, 0), (1011, 1), (989, 1)])

@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 import pytest
 from gate_cases import entry
 from test_outcome import timed
+from waiting_mechanism import tree
 
 from softbench.cli import gating, main
 from softbench.environment import Environment
@@ -286,6 +287,53 @@ def test_cells_and_rules_of_the_bases_own_suite_are_missed(gate: Command, tmp_pa
     code, out, _ = gate(*TIMED, "--allow-removed", "--allow-new")
     assert code == 4
     assert "margin is 0.01 in the base's suite, 0.02 here" in out
+    assert gate(*TIMED, "--allow-rules")[0] == 0
+    (tmp_path / "before" / "given.yaml").write_text("x: [")
+    assert gate(*TIMED, "--allow-removed", "--allow-new", "--allow-rules")[0] == 4
+
+
+def test_a_page_that_cannot_be_written_is_no_regression_and_hides_nothing(
+    gate: Command, found: Found
+) -> None:
+    code, out, err = gate(*TIMED, "--markdown", "before")  # a folder
+    assert code == 2
+    assert "Pass" in out
+    assert "before" in err
+    assert "not written" in err
+    found.timed = timed("regression")
+    assert "Regression" in gate(*TIMED, "--junit", "given.yaml/gate.xml")[1]
+
+
+@pytest.mark.parametrize("error", [KeyError("counts"), BrokenPipeError(32, "Broken pipe")])
+def test_a_defect_of_ours_is_neither_a_regression_nor_a_pass(
+    gate: Command, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(gating, "compare", broken)
+    code, _, err = gate(*TIMED)
+    assert code == 4
+    assert type(error).__name__ in err
+
+
+def test_one_softbench_is_not_timed_for_another(gate: Command, tmp_path: Path) -> None:
+    (tmp_path / "after" / "softbench").mkdir(parents=True)
+    code, _, err = gate("--base-path", "before", "--head-path", "after")
+    assert code == 2
+    assert f"{tmp_path / 'before'} has none" in err
+
+
+def test_a_plugin_file_of_the_heads_folder_is_each_sides_own(
+    gate: Command, found: Found, tmp_path: Path
+) -> None:
+    for name in ("before", "after"):
+        tree(tmp_path / name)
+    sides = ("--base-path", "before", "--head-path", "after")
+    assert gate(*sides, "--plugin", "after/waiting.py")[0] == 0
+    (asked,) = found.compared
+    assert asked.base.plugins == (str(tmp_path / "before" / "waiting.py"),)
+    assert asked.head.plugins == (str(tmp_path / "after" / "waiting.py"),)
 
 
 @pytest.mark.parametrize(
@@ -304,6 +352,15 @@ def test_cells_and_rules_of_the_bases_own_suite_are_missed(gate: Command, tmp_pa
         (["--calibrate", "--base-path", "before"], "--calibrate and --base"),
         (["--calibrate", "--update-baseline"], "--calibrate and --update-baseline"),
         (["--calibrate", "--rounds", "0"], "--rounds 0: at least 1"),
+        (["--calibrate", "--json"], "--calibrate and --json"),
+        (["--calibrate", "--layer", "counts"], "--calibrate and --layer"),
+        (["--calibrate", "--allow-new"], "--calibrate and --allow-new"),
+        (["--rounds", "5"], "--rounds has a meaning beside --calibrate alone"),
+        (["--out", "there"], "--out has a meaning beside --calibrate alone"),
+        (["--update-baseline", "--markdown", "x.md"], "--update-baseline and --markdown"),
+        (["--update-baseline", "--json"], "--update-baseline and --json"),
+        (["--layer", "timing", "--base-path", "before", "--baseline", "x.json"], "--baseline"),
+        (["--head-path", "before", "--base-path", "before", "--baseline", "x"], "--head-path and"),
         (["--plugin", "nowhere.py"], "no such Python file"),
         (["--nonsense"], "No such option"),
     ],

@@ -1,6 +1,7 @@
 """What is said of a cell, and when more pairs are timed: on samples made up, without a process.
 
-Mutants seen red: head over base turned round; the median in place of the 10th percentile; a pass by
+Mutants seen red: head over base turned round; the 10th percentile in place of the slots' ratios and
+the mean in place of their median; slots of two sides in another order; a pass by
 the lower bound; alpha of all looks at each; looks that go on after a regression, or stop while a
 cell is inconclusive; the cells in another order.
 """
@@ -16,9 +17,10 @@ import pytest
 from gate_cases import case
 
 from softbench.gate import timing
-from softbench.gate.judging import Judged, judge, times
+from softbench.gate.judging import Judged, judge
 from softbench.gate.naming import names
 from softbench.gate.pairs import Samples
+from softbench.gate.ratios import of_quantiles, slot_by_slot, times
 from softbench.gate.rules import Timing
 from softbench.gate.sides import Side
 from softbench.suite import Gate
@@ -72,13 +74,22 @@ def test_a_slowdown_within_the_margin_is_no_regression() -> None:
     assert judge(pairs, "base", "head", ONE_LOOK, 0.05)[0].verdict == "regression"
 
 
-def test_a_cells_time_is_the_tenth_percentile_of_its_slots() -> None:
-    pair = {"base": [[10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110]], "head": [[1] * 11]}
+def test_a_pairs_ratio_is_the_median_of_its_slots_ratios() -> None:
+    """What slows both sides of a slot leaves no trace; one slot alone does not count."""
+    base = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110]
+    pair = {"base": [base], "head": [[3 * slot for slot in base[:-1]] + [110_000]]}
+    assert slot_by_slot([pair], "base", "head") == pytest.approx(np.array([[np.log(3)]]))
     assert times([pair], "base", 0.1).tolist() == [[20.0]]
-    (found,) = judge([pair] * 12, "head", "base", ONE_LOOK, 0.05)
-    assert found.ratio == pytest.approx(20, rel=1e-6)
-    assert found.median_ratio == pytest.approx(60, rel=1e-6)
-    assert found.base_seconds == 1e-9
+    assert of_quantiles(0.5)([pair], "base", "head") == pytest.approx(np.array([[np.log(3)]]))
+
+
+def test_other_ratios_are_told_beside_the_one_that_judges() -> None:
+    pair = {"base": [[10, 20, 30, 90, 90]], "head": [[50, 100, 120, 90, 90]]}
+    (found,) = judge([pair] * 12, "base", "head", ONE_LOOK, 0.05)
+    assert found.ratio == pytest.approx(4, rel=1e-6)
+    assert found.tenth_ratio == pytest.approx(66 / 14, rel=1e-6)
+    assert found.median_ratio == pytest.approx(3, rel=1e-6)
+    assert found.base_seconds == pytest.approx(14e-9)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def timed(*verdicts: Any) -> Timed:
             ratio=1.0,
             low=0.9,
             high=1.1,
+            tenth_ratio=1.0,
             median_ratio=1.0,
             detectable=1.05,
         )

@@ -118,11 +118,11 @@ def test_a_plugin_file_is_each_trees_own(checkout: Path, tmp_path: Path) -> None
     for file in (new, others):
         file.write_text("")
     with trees.worktree("HEAD~1", checkout) as folder:
-        base = trees.side("base", folder, "python", [mine, new, others], checkout)
+        base = trees.side("base", folder, "python", [mine, new, others], [checkout])
         assert base.plugins == (str(folder / "mine.py"), str(others))
-    head = trees.side("head", checkout, "python", [mine, new, others], checkout)
+    head = trees.side("head", checkout, "python", [mine, new, others], [checkout])
     assert head.plugins == (str(mine), str(new), str(others))
-    installed = trees.side("base", None, "python", [mine], checkout)
+    installed = trees.side("base", None, "python", [mine], [checkout])
     assert installed.plugins == (str(mine),)
 
 

@@ -157,18 +157,24 @@ def test_a_baseline_of_another_torch_fails_with_what_makes_one(folder: Path) -> 
     path, content = known(folder)
     content["torch"] = {"1.0.0": next(iter(content["torch"].values()))}
     path.write_text(json.dumps(content))
-    code, out = run(folder, "--softbench", "given.yaml", "-k", "baseline")
-    assert code == 1
-    assert "has counts under torch 1.0.0" in out
-    assert "--update-baseline" in out
+    for selected in ("baseline", "softmax"):  # whatever is selected, nothing passes
+        code, out = run(folder, "--softbench", "given.yaml", "-k", selected)
+        assert code == 1
+        assert "has counts under torch 1.0.0" in out
+        assert "--update-baseline" in out
 
 
 @pytest.mark.slow
-def test_without_a_baseline_items_run_and_a_warning_says_what_makes_one(folder: Path) -> None:
+def test_without_a_baseline_nothing_passes_unless_that_is_asked_for(folder: Path) -> None:
     (folder / "given.baseline.json").unlink()
     code, out = run(folder, "--softbench", "given.yaml", "-k", "softmax")
+    assert code == 1
+    assert "no baseline" in out
+    code, out = run(folder, "--softbench", "given.yaml", "-k", "baseline")
+    assert code == 1
+    assert "softbench gate given.yaml --update-baseline makes one" in out
+    code, out = run(folder, "--softbench", "given.yaml", "--softbench-no-baseline", "-k", "softmax")
     assert code == 0, out
-    assert "counts are not held; softbench gate given.yaml --update-baseline" in out
     code, out = run(folder, "--softbench", "given.yaml", "--softbench-baseline", "none.json")
     assert code == 1
     assert "no baseline none.json" in out
@@ -177,8 +183,9 @@ def test_without_a_baseline_items_run_and_a_warning_says_what_makes_one(folder: 
 @pytest.mark.slow
 def test_a_benchmark_of_the_compared_run_that_is_gone_fails_the_session(folder: Path) -> None:
     (folder / "given.baseline.json").unlink()  # nothing but the comparison may see it
-    assert run(folder, "--softbench", "given.yaml", "--benchmark-autosave")[0] == 0
-    compared = ("--softbench", "given.yaml", "--benchmark-compare")
+    unheld = ("--softbench", "given.yaml", "--softbench-no-baseline")
+    assert run(folder, *unheld, "--benchmark-autosave")[0] == 0
+    compared = (*unheld, "--benchmark-compare")
     code, out = run(folder, *compared, "-k", "softmax")
     assert code == 0, out
     assert "1 benchmarks of the compared run were not asked for" in out

@@ -19,6 +19,11 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
+from softbench.plugins.files import BrokenPluginError as BrokenPluginError
+from softbench.plugins.files import defined_names, parsed, told
+
+_HOUSE = Path(__file__).parents[1]
+
 # What a module of each room must define at its top level; it also tells a --plugin file's room.
 ROOMS: dict[str, tuple[str, ...]] = {
     "attention": ("Params", "attend", "weights", "supports", "flops", "RANK", "Attention"),
@@ -26,15 +31,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "models": ("Params", "shape", "supports", "build", "draw", "flops"),
     "metrics": ("QUANTITIES", "measure"),
     "reports": ("render",),
+    "tasks": ("Params", "load"),
 }
 
 
 class UnknownNameError(LookupError):
     """A name that is not in its room; the message lists the nearest right one."""
-
-
-class BrokenPluginError(ValueError):
-    """A plugin that cannot be read or imported; the message says in one line which and why."""
 
 
 def did_you_mean(name: object, options: Iterable[str]) -> str:
@@ -69,14 +71,17 @@ def load(room: str, name: str) -> ModuleType:
     Raises UnknownNameError with the nearest right name, and BrokenPluginError if it is there but
     cannot be imported.
     """
+    full_name = f"softbench.{room}.{name}"
+    if full_name in sys.modules and name.isidentifier() and not name.startswith("_"):
+        return importlib.import_module(full_name)  # without a look into the folder: cases are many
     if name not in names(room):
         raise UnknownNameError(f"no {room} {name!r}; {did_you_mean(name, names(room))}")
     try:
-        if name in _folder(room) or f"softbench.{room}.{name}" in sys.modules:
-            return importlib.import_module(f"softbench.{room}.{name}")
+        if name in _folder(room):
+            return importlib.import_module(full_name)
         module: ModuleType = _installed(room)[name].load()
     except (Exception, SystemExit) as error:  # a file that exits would take the command with it
-        raise BrokenPluginError(f"{room} {name!r} is broken: {_told(error)}") from error
+        raise BrokenPluginError(f"{room} {name!r} is broken: {told(error)}") from error
     return module
 
 
@@ -98,7 +103,7 @@ def summary(room: str, name: str) -> str:
     """
     path = _folder(room).get(name)
     broken = f"{room} {name!r} is broken"
-    text = ast.get_docstring(_parsed(path, broken)) if path else load(room, name).__doc__
+    text = ast.get_docstring(parsed(path, broken)) if path else load(room, name).__doc__
     return (text or "").strip().split("\n")[0]
 
 
@@ -124,7 +129,7 @@ def file_hash(path: Path) -> str:
 
 
 def _folder(room: str) -> dict[str, Path]:
-    return {file.stem: file for file in (Path(__file__).parent / room).glob("*.py")}
+    return {file.stem: file for file in (_HOUSE / room).glob("*.py")}
 
 
 def _installed(room: str) -> dict[str, EntryPoint]:
@@ -139,7 +144,7 @@ def _entry_points(room: str, _where: tuple[str, ...]) -> dict[str, EntryPoint]:
 
 def _is_member(path: Path, room: str) -> bool:
     adopted = getattr(sys.modules.get(f"softbench.{room}.{path.stem}"), "__file__", None)
-    in_folder = (Path(__file__).parent / room / path.name).resolve()
+    in_folder = (_HOUSE / room / path.name).resolve()
     return path.resolve() == in_folder or str(path.resolve()) == adopted
 
 
@@ -155,7 +160,7 @@ def _import_file(path: Path, full_name: str) -> None:
         del sys.modules[full_name]
         if not isinstance(error, Exception):
             raise
-        raise BrokenPluginError(f"--plugin {path}: {_told(error)}") from error
+        raise BrokenPluginError(f"--plugin {path}: {told(error)}") from error
 
 
 def _room_of(path: Path) -> str:
@@ -165,7 +170,7 @@ def _room_of(path: Path) -> str:
         raise ValueError(
             f"--plugin {path}: the file's name must be a Python name without leading underscore"
         )
-    defined = _defined_names(path)
+    defined = defined_names(path)
     missing = {room: [name for name in must if name not in defined] for room, must in ROOMS.items()}
     for room, lacks in missing.items():
         if not lacks:
@@ -174,34 +179,3 @@ def _room_of(path: Path) -> str:
     raise ValueError(
         f"--plugin {path}: not a plugin; for {nearest} it lacks {', '.join(missing[nearest])}"
     )
-
-
-def _parsed(path: Path, broken: str) -> ast.Module:
-    """The file's syntax tree. Raises BrokenPluginError: `broken`, the line, what is wrong in it."""
-    try:
-        return ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError) as error:
-        raise BrokenPluginError(f"{broken}: {_told(error)}") from None
-
-
-def _told(error: BaseException) -> str:
-    """What is wrong, in one line: a fault of syntax with its line, anything else with its kind."""
-    if isinstance(error, SyntaxError) and error.lineno:
-        # Without a file's name it is the one that the caller names.
-        file = "" if error.filename in (None, "<unknown>") else f"{Path(error.filename).name}, "
-        return f"{file}line {error.lineno}: {error.msg}"
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def _defined_names(path: Path) -> set[str]:
-    defined: set[str] = set()
-    for node in _parsed(path, f"--plugin {path}").body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            defined.add(node.name)
-        elif isinstance(node, ast.Assign):
-            defined |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            defined.add(node.target.id)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            defined |= {alias.asname or alias.name for alias in node.names}
-    return defined
