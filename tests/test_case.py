@@ -2,7 +2,9 @@
 
 Mutants seen red: a square length left without its grid, the product of the grid unchecked, a
 strict model made lax, `seed` or `compile` left out of the id, the id taken over 12 digits, a seal
-over everything but `values`, NaN let into the values, `block` made to tell seeds apart.
+over everything but `values`, NaN let into the values, `block` made to tell seeds apart, a model
+left out of block and label, its lengths told apart by `family`, an id changed for cases without
+one, a model at another level.
 """
 
 import json

@@ -1,8 +1,6 @@
 """A model is one file: given with --plugin, with no other edit, from the list to the table.
 
 tests/plugins/small_vit.py is the file. Every command here is a real one, in new processes.
-Seen red: while a worker had not adopted the room's files, and before a second run was told that
-the file is the same.
 """
 
 from __future__ import annotations

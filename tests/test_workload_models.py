@@ -1,8 +1,8 @@
 """Workloads of level model: a seeded backbone, its input, logits, and a training step.
 
-Mutants seen red: gradients asked of the input, train and eval exchanged, the input drawn from the
-weights' stream, the input of a meta case made on the host, the model's own reason not asked for,
-the cotangent of another seed each time.
+Mutants seen red: gradients asked of the input, train and eval exchanged, the input of one seed
+whatever the case's, the input of a meta case made on the host, the model's own reason not asked
+for, the cotangent of another seed each time.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Mutants seen red: the closed form of the mechanism in place of the model's, the embedding counted
 with a gradient of the image, gradients of inputs in the bytes that a case stands on, the output
-taken for one of heads, metrics of heads asked of a model.
+taken for one of heads, metrics of heads asked of a model, and their work counted.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Throughput: the batch over the seconds of latency's clock, at every level.
 
 Mutants seen red: seconds over the batch, the batch left out, one value for all stretches, its
-records not tagged when the machine drifts, its time taken for none in a plan, its family unknown
-to a ledger.
+records not tagged when the machine drifts and its time taken for none in a plan, images taken for
+seconds by a ledger, the batch left out of what was reached.
 """
 
 from __future__ import annotations

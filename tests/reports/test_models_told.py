@@ -1,7 +1,8 @@
 """Models in reports: figures of their own, said in the notes, in a column of the CSV.
 
 Mutants seen red: two models in one figure, lengths of one model in two, the column in tables of no
-model, the sizes of heads said of a model, a blank in a file's name.
+model, the sizes of heads said of a model, a blank in a file's name, models left out of what a
+comparison sets apart, thousands of images.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from softbench.cli.side_by_side import _settings
 from softbench.reports import scaling, table
 from softbench.reports._groups import groups
 from softbench.reports._notes import setting
+from softbench.reports._units import human
 
 VIT = {"name": "vit", "depth": 12, "dim": 384, "vocabulary": None}
 
@@ -84,3 +86,4 @@ def test_images_a_second_are_read_as_such(tmp_path: Path) -> None:
     text = markdown.read_text("utf-8")
     assert "| Latency (ms) | Throughput (image/s) |" in text
     assert "| 1,234 [1,234, 1,234] |" in text
+    assert human(12_345.0, "image/s") == "12,345 image/s"

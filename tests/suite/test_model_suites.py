@@ -2,7 +2,7 @@
 
 Mutants seen red: the model's defaults left out of the case, a mechanism's defaults put into it, the
 batch not handed to the model's shape, `zip` deaf to the model, predicted lengths that no case has
-let through, sizes of the shape beside a model let through, the model left out of the label.
+let through, sizes of the shape beside a model let through, smooth inputs of a model let through.
 """
 
 from __future__ import annotations
