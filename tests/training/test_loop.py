@@ -163,7 +163,6 @@ def test_what_is_in_the_way_is_not_overwritten(folder: Path, tmp_path: Path) -> 
         ({"model": "test_vitt"}, "no model 'test_vitt'; did you mean 'test_vit'"),
         ({"model_kwargs": {"deep": 3}}, "test_vit cannot be made: .*deep"),
         ({"optimizer": {"name": "adamwww"}}, "no optimizer 'adamwww'; did you mean 'adamw'"),
-        ({"optimizer": {"name": "momentum", "betas": [0.9, 0.9]}}, "no such thing: .*betas"),
         ({"augmentation": {"auto_augment": "rand-q9"}}, "'rand-q9' is none of timm's"),
         ({"batch_size": 7, "augmentation": {"mixup": 0.8}}, "even number"),
     ],
