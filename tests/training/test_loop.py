@@ -1,8 +1,7 @@
 """The loop: it learns, accumulates, goes on to the last bit, and stops where numbers end.
 
 Mutants seen red: a loss that is not divided by the passes, a clip left out, the moving average, the
-schedule or the meter left out of what is kept, a position kept before the update, an epoch's mean
-that starts anew, a look that skips a loss, a checkpoint written though a weight is NaN.
+optimiser, the meter or the log's rows left out of what is kept, passes that are not seeded.
 """
 
 from __future__ import annotations
