@@ -1,6 +1,6 @@
 """Files written whole or not at all, and read as data only.
 
-Mutant seen red: weights_only left out.
+Mutants seen red: weights_only left out, a write straight to the file.
 """
 
 from __future__ import annotations
