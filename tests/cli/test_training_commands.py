@@ -1,8 +1,4 @@
-"""`softbench train` and `evaluate` as typed: what they print, refuse and end with.
-
-Mutants seen red: an unknown key without its neighbour, a refusal that ends with another code, a
-checkpoint's own recipe left unread, --model that is not asked for.
-"""
+"""`softbench train` and `evaluate` as typed: what they print, refuse and end with."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Files written whole or not at all, and read as data only.
 
-Mutants seen red: a write straight to the file, weights_only left out, a broken file's error let
-through, weights of another model taken in part.
+Mutants seen red: weights_only left out, a write straight to the file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Two processes with gloo: one big batch's gradients, metrics of every image once, one verdict.
 
-Mutants seen red: gradients that stay apart in the last pass, a loss that is one process's own,
-correct answers that are not added up, a fault that only its finder tells of.
+Mutant seen red: buckets left to be laid out after the first update (three processes).
 """
 
 from __future__ import annotations

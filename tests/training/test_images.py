@@ -1,9 +1,4 @@
-"""Data that is refused: wrong paths, empty folders, broken images by name, classes that shift.
-
-Mutants seen red: only headers looked at (a JPEG that was cut off went through), a check that stops
-at the first file, classes compared by their number alone, a JPEG with bytes after its end refused,
-the root taken where no train folder is.
-"""
+"""Data that is refused: wrong paths, empty folders, broken images by name, classes that shift."""
 
 from __future__ import annotations
 

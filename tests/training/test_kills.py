@@ -1,8 +1,4 @@
-"""A training killed (SIGKILL) at a random moment and taken up again ends as if it had not been.
-
-Mutants seen red: a checkpoint without the moving average, a log that is appended to, a checkpoint
-written in place (a kill in the middle of it leaves nothing to go on from).
-"""
+"""A training killed (SIGKILL) at a random moment and taken up again ends as if it had not been."""
 
 from __future__ import annotations
 

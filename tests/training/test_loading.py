@@ -1,8 +1,8 @@
 """Batches that go by seed, epoch and image alone.
 
-Mutants seen red: a generator left out of `drawn_from` (each of three), the epoch left out of an
-image's seed, an order that forgets the epoch, a start in the middle that begins at the front,
-padding counted at the end of a test, draws that reach the global generators.
+Mutants seen red: NumPy's or torch's generator left out of `drawn_from`, NumPy's not put back, the
+epoch left out of an image's seed or of the order, a start in the middle that begins at the front,
+padding counted at the end of a test, draws of a stream that do not go by the epoch.
 """
 
 from __future__ import annotations

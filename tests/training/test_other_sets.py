@@ -1,8 +1,4 @@
-"""WebDataset and Hugging Face data sets, by timm's names for them.
-
-Mutants seen red: shards not looked for, images in shards not looked at, an epoch's order that goes
-on where the last one ended, more readers than shards let through.
-"""
+"""WebDataset and Hugging Face data sets, by timm's names for them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Mixed precision: products narrow, kernel and inverse of SOFT in float32; gradients scaled.
 
-Mutants seen red: `full_precision` that lets autocast in, autocast left out of a pass, a scaler that
-is never on, an unscale left out before the clip, a backward pass inside autocast.
+Seen red: a backward pass inside autocast, which rounds the inverse's gradient.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""The recipe as data: the paper's settings, what is refused, what two recipes differ in.
-
-Mutants seen red: a rate that is not scaled by the batch, --set that goes past the values' rules,
-a pattern of names that is not looked at in its order, an odd batch let through to mixup.
-"""
+"""The recipe as data: the paper's settings, what is refused, what two recipes differ in."""
 
 from __future__ import annotations
 
