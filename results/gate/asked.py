@@ -55,11 +55,11 @@ def page(found: Calibration, named: Sequence[str], folder: str) -> str:
     ]
     for what, asked, told, enough in rows(found):
         lines.append(f"| {what} | {asked} | {told} | {'yes' if enough else '**no**'} |")
-    others = [name for cell, name in enumerate(named) if cell not in found.judged]
+    others = ", ".join(name for cell, name in enumerate(named) if cell not in found.judged)
     lines += [
         "",
         f"{len(found.judged)} of {len(named)} cells can be judged: 10 % was found in "
-        f"{100 * FOUND:.0f} % of the first {TRIED} rounds. The others: {', '.join(others) or 'none'}.",
+        f"{100 * FOUND:.0f} % of the first {TRIED} rounds. The others: {others or 'none'}.",
     ]
     return "\n".join(lines) + "\n"
 
