@@ -100,7 +100,8 @@ def _a_defect_is_no_regression() -> Iterator[None]:
     except Exception as error:
         if isinstance(error, typer.Exit) or explained(error):
             raise
-        traceback.print_exc()
+        if not isinstance(error, BrokenPipeError):  # nobody reads on: not fine, and nothing to say
+            traceback.print_exc()
         raise typer.Exit(4) from None
 
 
