@@ -25,8 +25,8 @@ from softbench.suite import Gate
 
 Floats = sign_flip.Floats
 
-# Both as a calibration's first 20 rounds had it (results/gate/choice.md): slot by slot, 10 % is found
-# in 87 % of cells, by 10th percentiles in 60 %; their medians have no outliers to guard against.
+# Both as a calibration's first 20 rounds had it (results/gate/choice.md): slot by slot, 10 % is
+# found in 87 % of cells, by 10th percentiles in 60 %; medians leave no outliers to guard against.
 RATIOS = ratios.slot_by_slot
 SCORE = sign_flip.differences
 
