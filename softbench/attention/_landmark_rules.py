@@ -15,8 +15,25 @@ def refusal(shape: Shape, num_landmarks: int, landmarks: str) -> str | None:
     if landmarks == "pool" and shape.grid is not None:
         return _pool_refusal(shape.grid, num_landmarks)
     if landmarks == "conv":
-        return _conv_refusal(shape.grid, num_landmarks)
+        return conv_refusal(shape, num_landmarks, "landmarks", "pool")
     return None
+
+
+def conv_refusal(shape: Shape, number: int, option: str, instead: str) -> str | None:
+    """Why no convolution with kernel = stride gives `number` of tokens; None if one does.
+
+    option: the parameter whose `conv` that is, and `instead` what else it can be.
+    """
+    if shape.grid is None:
+        return f"{option} conv needs a token grid; set shape.grid or use {option}: {instead}"
+    strides = _strides(shape.grid)
+    if number in strides:
+        return None
+    nearest = _nearest(number, strides)
+    return (
+        f"{option} conv on a {shape.grid[0]}x{shape.grid[1]} grid has no stride that gives "
+        f"{number}; nearest: {nearest} (stride {strides[nearest]})"
+    )
 
 
 def conv_stride(shape: Shape, num_landmarks: int) -> int:
@@ -24,7 +41,7 @@ def conv_stride(shape: Shape, num_landmarks: int) -> int:
 
     Raises Unsupported where there is none.
     """
-    reason = _conv_refusal(shape.grid, num_landmarks)
+    reason = conv_refusal(shape, num_landmarks, "landmarks", "pool")
     if reason is not None or shape.grid is None:
         raise Unsupported(reason)
     return _strides(shape.grid)[num_landmarks]
@@ -37,19 +54,6 @@ def _pool_refusal(grid: tuple[int, int], num_landmarks: int) -> str | None:
     return (
         f"landmarks pool on a {grid[0]}x{grid[1]} grid needs a square number no larger than "
         f"{min(grid)}², not {num_landmarks}; nearest: {_nearest(num_landmarks, possible)}"
-    )
-
-
-def _conv_refusal(grid: tuple[int, int] | None, num_landmarks: int) -> str | None:
-    if grid is None:
-        return "landmarks conv needs a token grid; set shape.grid or use landmarks: pool"
-    strides = _strides(grid)
-    if num_landmarks in strides:
-        return None
-    nearest = _nearest(num_landmarks, strides)
-    return (
-        f"landmarks conv on a {grid[0]}x{grid[1]} grid has no stride that gives {num_landmarks}; "
-        f"nearest: {nearest} (stride {strides[nearest]})"
     )
 
 

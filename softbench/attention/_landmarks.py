@@ -54,16 +54,23 @@ def convolved(
 
     Rows and columns beyond the last whole stride are dropped.
     """
-    stride = weights["landmark_conv"].shape[-1]
-    image_GDRS = tokens_to_image(x_BHND.flatten(0, 1), grid)
-    landmarks_GMD = image_to_tokens(
-        functional.conv2d(image_GDRS, weights["landmark_conv"], stride=stride)
-    )
+    landmarks_BHMD = strided(x_BHND, weights["landmark_conv"], grid)
     scale_D, shift_D = weights["landmark_norm_weight"], weights["landmark_norm_bias"]
-    landmarks_GMD = functional.gelu(
-        functional.layer_norm(landmarks_GMD, scale_D.shape, scale_D, shift_D, 1e-5)
+    return functional.gelu(
+        functional.layer_norm(landmarks_BHMD, scale_D.shape, scale_D, shift_D, 1e-5)
     )
-    return landmarks_GMD.reshape(*x_BHND.shape[:2], *landmarks_GMD.shape[1:])
+
+
+def strided(x_BHND: Tensor, weight_DDKL: Tensor, grid: tuple[int, int] | None) -> Tensor:
+    """[B, H, M, D]: a convolution with kernel = stride over each head's tokens, no bias.
+
+    ValueError: no grid, or one that does not hold the tokens.
+    """
+    image_GDRS = tokens_to_image(x_BHND.flatten(0, 1), grid)
+    made_GMD = image_to_tokens(
+        functional.conv2d(image_GDRS, weight_DDKL, stride=weight_DDKL.shape[-1])
+    )
+    return made_GMD.reshape(*x_BHND.shape[:2], *made_GMD.shape[1:])
 
 
 def sample(
@@ -99,13 +106,19 @@ def sampling_weights(
         return {"landmark_index": order_N[:num_landmarks].sort().values}
     if kind != "conv":
         return {}
-    width, stride = shape.head_dim, conv_stride(shape, num_landmarks)
-    fan_in = width * stride**2
+    width = shape.head_dim
     return {
-        "landmark_conv": uniform(width, width, stride, stride, fan_in=fan_in, generator=generator),
+        "landmark_conv": strided_weight(shape, num_landmarks, generator),
         "landmark_norm_weight": nn.Parameter(torch.ones(width)),
         "landmark_norm_bias": nn.Parameter(torch.zeros(width)),
     }
+
+
+def strided_weight(shape: Shape, number: int, generator: torch.Generator) -> Tensor:
+    """The [D, D, r, r] that `strided` learns for `number` tokens. Raises Unsupported: no such r."""
+    width, stride = shape.head_dim, conv_stride(shape, number)
+    fan_in = width * stride**2
+    return uniform(width, width, stride, stride, fan_in=fan_in, generator=generator)
 
 
 def _means(x_BHND: Tensor, number: int, length: int) -> Tensor:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from softbench.attention import _backends, _sdpa
+from softbench.attention import _backends, _landmarks, _sdpa
 from softbench.case import Unsupported
 from softbench.inverse._precision import full_precision, widened
 from softbench.kernels.low_rank import refuse_second
@@ -49,8 +49,8 @@ def attend(
     for_keys = weights["key_projection"]
     for_values = for_keys if params.share == "kv" else weights["value_projection"]
     with full_precision(q_BHND.device):
-        keys_BHLD = _compressed(for_keys, k_BHND)
-        values_BHLD = _compressed(for_values, v_BHND)
+        keys_BHLD = _compressed(for_keys, k_BHND, grid)
+        values_BHLD = _compressed(for_values, v_BHND, grid)
         out_BHND = _sdpa.flash(_sdpa.prepared(q_BHND), keys_BHLD, values_BHLD)
     return out_BHND.to(v_BHND.dtype)
 
@@ -65,8 +65,14 @@ def check_length(projection: Tensor, x_BHND: Tensor) -> None:
         )
 
 
-def _compressed(projection: Tensor, x_BHND: Tensor) -> Tensor:
-    """[B, H, L, D]: `projection`, [L, N] or [H, L, N], times the tokens. Raises Unsupported."""
+def _compressed(projection: Tensor, x_BHND: Tensor, grid: tuple[int, int] | None) -> Tensor:
+    """[B, H, L, D]: `projection`, [L, N] or [H, L, N], times the tokens. Raises Unsupported.
+
+    A convolution over the tokens if it is [D, D, r, r].
+    """
+    if projection.ndim == 4:
+        made_BHLD = _landmarks.strided(widened(x_BHND), widened(projection), grid)
+        return _sdpa.prepared(made_BHLD)
     check_length(projection, x_BHND)
     wide = widened(projection), _sdpa.prepared(x_BHND)
     return cast(Tensor, _Compress.apply(*wide))  # type: ignore[no-untyped-call]

@@ -24,10 +24,13 @@ class Multihead:
     projections: str
     weight_names: tuple[str, ...]
 
-    def __call__(self, layer: nn.Module, x_BNC: Tensor) -> Tensor:
+    def __call__(
+        self, layer: nn.Module, x_BNC: Tensor, grid: tuple[int, int] | None = None
+    ) -> Tensor:
         """[B, N, C]: project, attend with every head, project back, by what hangs on `layer`.
 
-        Without a projection for keys the mechanism is given none.
+        Without a projection for keys the mechanism is given none. grid: of these tokens, where it
+        is another than the one that the layer was built for.
         """
         heads = {
             kind: split_heads(getattr(layer, f"{kind}_proj")(x_BNC), self.shape.num_heads)
@@ -39,7 +42,7 @@ class Multihead:
             heads["v"],
             params=self.params,
             weights=registered(layer, self.weight_names),
-            grid=self.shape.grid,
+            grid=grid or self.shape.grid,
         )
         out_BNC: Tensor = layer.get_submodule("out_proj")(merge_heads(out_BHND))
         return out_BNC

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from softbench.attention import _backends, _fused, _sdpa
-from softbench.attention._landmarks import segment_means
+from softbench.attention._landmarks import pooled, segment_means
 from softbench.inverse._precision import full_precision
 from softbench.kernels.low_rank import refuse_second
 
@@ -28,6 +28,10 @@ class Params(Protocol):
     @property
     def num_landmarks(self) -> int:
         """M."""
+
+    @property
+    def landmarks(self) -> str:
+        """segments, or pool: what the landmarks are means of."""
 
     @property
     def conv_kernel_size(self) -> int:
@@ -54,7 +58,7 @@ def attend(
         raise ValueError("nystromformer needs keys; k is None")
     with full_precision(q_BHND.device):
         heads = _sdpa.prepared(q_BHND), _sdpa.prepared(k_BHND), _sdpa.prepared(v_BHND)
-        out_BHND = _low_rank(invert, *heads, params)
+        out_BHND = _low_rank(invert, *heads, params, grid)
     out_BHND = out_BHND.to(v_BHND.dtype)
     if params.conv_kernel_size:
         sequence = (v_BHND.shape[2], 1)
@@ -62,25 +66,41 @@ def attend(
     return out_BHND
 
 
+def means(x_BHND: Tensor, params: Params, grid: tuple[int, int] | None) -> Tensor:
+    """[B, H, M, D]: the landmarks, means of segments of the tokens or of windows of their grid."""
+    if params.landmarks == "pool":
+        return pooled(x_BHND, params.num_landmarks, grid)
+    return segment_means(x_BHND, params.num_landmarks)
+
+
 def _low_rank(
-    invert: Invert, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, params: Params
+    invert: Invert,
+    q_BHND: Tensor,
+    k_BHND: Tensor,
+    v_BHND: Tensor,
+    params: Params,
+    grid: tuple[int, int] | None,
 ) -> Tensor:
     """[B, H, N, D]: F1 (Z (F3 v))."""
-    q_BHND, q_means_BHMD = _with_means(q_BHND, params.num_landmarks)
-    k_BHND, k_means_BHMD = _with_means(k_BHND, params.num_landmarks)
+    q_BHND, q_means_BHMD = _with_means(q_BHND, params, grid)
+    k_BHND, k_means_BHMD = _with_means(k_BHND, params, grid)
     scale = q_BHND.shape[-1] ** -0.25
     z_BHMM = invert(q_means_BHMD * scale, k_means_BHMD * scale, params)
     gathered_BHMD = z_BHMM @ _sdpa.flash(q_means_BHMD, k_BHND, v_BHND)
     return _sdpa.flash(q_BHND, k_means_BHMD, gathered_BHMD)
 
 
-def _with_means(x_BHND: Tensor, num_landmarks: int) -> tuple[Tensor, Tensor]:
-    """The tokens as they are, and their segment means [B, H, M, D].
+def _with_means(
+    x_BHND: Tensor, params: Params, grid: tuple[int, int] | None
+) -> tuple[Tensor, Tensor]:
+    """The tokens as they are, and their landmarks [B, H, M, D].
 
     What uses the tokens must use those given back, and nothing else may, for their gradient is
     changed in place.
     """
-    return cast(tuple[Tensor, Tensor], _WithMeans.apply(x_BHND, num_landmarks))  # type: ignore[no-untyped-call]
+    if params.landmarks == "pool":
+        return x_BHND, _sdpa.prepared(means(x_BHND, params, grid))
+    return cast(tuple[Tensor, Tensor], _WithMeans.apply(x_BHND, params.num_landmarks))  # type: ignore[no-untyped-call]
 
 
 class _WithMeans(torch.autograd.Function):

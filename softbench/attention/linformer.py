@@ -14,6 +14,9 @@ Differences from the paper and the authors' code:
 - Untrained projections approximate nothing: only their cost says something before training.
 - An input of another length than the projections were built for is unsupported, where some code
   slices E and F in silence: a sliced projection is one that nobody trained.
+- `compression: conv` is not the paper's: a convolution over the token grid, kernel = stride, all
+  channels of a head to all, shared by the heads, in place of E and F: the spatial reduction that
+  Lu et al. (SOFT, arXiv 2110.11945, Table 2) give Linformer in their backbone. It takes any grid.
 - Layers project before they compress, so that a bias in k and v is compressed like the rest.
 """
 
@@ -28,7 +31,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from softbench.attention import _backends, _counts, _linformer_fused, softmax
+from softbench.attention import (
+    _backends,
+    _counts,
+    _landmark_rules,
+    _landmarks,
+    _linformer_fused,
+    softmax,
+)
 from softbench.attention._multihead import assembled
 from softbench.attention._weights import uniform
 from softbench.case import Level, Mode, Shape, Value
@@ -46,6 +56,9 @@ class Params(Value):
         default="none", description="whether keys and values have one projection: F = E"
     )
     per_head: bool = Field(default=False, description="a projection for each head, not for all")
+    compression: Literal["projection", "conv"] = Field(
+        default="projection", description="E and F, or a convolution over the token grid"
+    )
 
 
 def attend(
@@ -64,8 +77,8 @@ def attend(
     if k_BHND is None:
         raise ValueError("linformer needs keys; k is None")
     for_values = "key_projection" if params.share == "kv" else "value_projection"
-    keys_BHLD = _compressed(weights["key_projection"], k_BHND)
-    values_BHLD = _compressed(weights[for_values], v_BHND)
+    keys_BHLD = _compressed(weights["key_projection"], k_BHND, grid)
+    values_BHLD = _compressed(weights[for_values], v_BHND, grid)
     scores_BHNL = (q_BHND / math.sqrt(q_BHND.shape[-1])) @ keys_BHLD.mT
     return scores_BHNL.softmax(-1) @ values_BHLD
 
@@ -83,11 +96,15 @@ def exact(q_BHND: Tensor, k_BHND: Tensor | None, v_BHND: Tensor, params: Params)
 def weights(shape: Shape, params: Params, generator: torch.Generator) -> dict[str, Tensor]:
     """`key_projection` E and, unless shared, `value_projection` F.
 
-    Both are [L, N], or [H, L, N] per head.
+    Both are [L, N], or [H, L, N] per head; [D, D, r, r] of a convolution with stride r.
+    Raises Unsupported: no stride gives L tokens.
     """
-    heads = (shape.num_heads,) if params.per_head else ()
-    sizes = (*heads, params.projection_length, shape.seq_len)
     names = ("key_projection",) if params.share == "kv" else ("key_projection", "value_projection")
+    length = params.projection_length
+    if params.compression == "conv":
+        return {name: _landmarks.strided_weight(shape, length, generator) for name in names}
+    heads = (shape.num_heads,) if params.per_head else ()
+    sizes = (*heads, length, shape.seq_len)
     return {name: uniform(*sizes, fan_in=shape.seq_len, generator=generator) for name in names}
 
 
@@ -98,22 +115,31 @@ def supports(shape: Shape, params: Params) -> str | None:
             f"projection_length {params.projection_length} is more than "
             f"the {shape.seq_len} tokens; take {shape.seq_len} or fewer"
         )
-    return None
+    if params.compression == "projection":
+        return None
+    if params.per_head:
+        return "compression conv is shared by the heads; set per_head: false"
+    length = params.projection_length
+    return _landmark_rules.conv_refusal(shape, length, "compression", "projection")
 
 
 def flops(
     shape: Shape, params: Params, *, level: Level, backend: str, mode: Mode
 ) -> dict[str, int]:
-    """FLOPs by term: two products that compress and two that attend, all L × N × D.
+    """FLOPs by term: two products or convolutions that compress, two products that attend.
 
     The backward of `fused` makes the scores once more.
     """
     heads = shape.batch_size * shape.num_heads
     product = 2 * heads * params.projection_length * shape.seq_len * shape.head_dim
-    times = _counts.passes(mode)
+    times, compressing = _counts.passes(mode), 0
+    if params.compression == "conv":
+        stride = _landmark_rules.conv_stride(shape, params.projection_length)
+        length = params.projection_length
+        compressing = _counts.landmark_convolution(shape, stride, length, mode)
     return {
         "projections": _counts.projections(shape, 4, mode) if level == "layer" else 0,
-        "landmarks": 2 * times * product,
+        "landmarks": 2 * (compressing or times * product),
         "products": 2 * times * product,
         "recomputation": product if backend == "fused" and mode == "forward_backward" else 0,
     }
@@ -135,7 +161,12 @@ class Attention(nn.Module):
         return self.heads(self, x_BNC)
 
 
-def _compressed(projection: Tensor, x_BHND: Tensor) -> Tensor:
-    """[B, H, L, D]: `projection`, [L, N] or [H, L, N], times the tokens. Raises Unsupported."""
+def _compressed(projection: Tensor, x_BHND: Tensor, grid: tuple[int, int] | None) -> Tensor:
+    """[B, H, L, D]: `projection`, [L, N] or [H, L, N], times the tokens. Raises Unsupported.
+
+    A convolution over the tokens if it is [D, D, r, r]. ValueError: no grid for that.
+    """
+    if projection.ndim == 4:
+        return _landmarks.strided(x_BHND, projection, grid)
     _linformer_fused.check_length(projection, x_BHND)
     return projection @ x_BHND

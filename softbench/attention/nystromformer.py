@@ -14,6 +14,8 @@ Differences from the paper and the authors' code:
 - Where M does not divide N the last N mod M segments are one token longer, where the authors' first
   code refuses and some ports pad with zeros, which are tokens too.
 - `num_landmarks` is 49 by default, the number that SOFT has; the paper has 32 to 64.
+- `landmarks: pool` is not the paper's: means of windows of the token grid, √M × √M of them, as Lu
+  et al. (SOFT, arXiv 2110.11945, Table 2) give Nyströmformer in their backbone.
 - The value convolution of k taps along the tokens is off at operator level and has 33 taps at layer
   level, as in the authors' code.
 - Landmarks, iteration and products run in float32 or wider, autocast and TF32 off: entries of Z are
@@ -24,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -38,7 +41,6 @@ from softbench.attention import (
     softmax,
 )
 from softbench.attention._fields import ConvKernelSize, NumIters, NumLandmarks
-from softbench.attention._landmarks import segment_means
 from softbench.attention._multihead import assembled
 from softbench.attention._value_conv import convolution_weight, value_convolution
 from softbench.case import Level, Mode, Shape, Value
@@ -57,6 +59,9 @@ class Params(Value):
         default="exact", description="start from each matrix's own norm, or from the batch's"
     )
     conv_kernel_size: ConvKernelSize = 0
+    landmarks: Literal["segments", "pool"] = Field(
+        default="segments", description="means of tokens in a row, or of windows of the grid"
+    )
 
 
 def attend(
@@ -71,7 +76,7 @@ def attend(
     """[B, H, N, D] in the dtype of v; eq. 13. ValueError without keys."""
     k_BHND = _keys(k_BHND)
     with full_precision(q_BHND.device):
-        out_BHND = _low_rank(widened(q_BHND), widened(k_BHND), widened(v_BHND), params)
+        out_BHND = _low_rank(widened(q_BHND), widened(k_BHND), widened(v_BHND), params, grid)
     out_BHND = out_BHND.to(v_BHND.dtype)
     if params.conv_kernel_size:
         sequence = (v_BHND.shape[2], 1)
@@ -107,7 +112,7 @@ def landmark_inverse(
     scale = q_BHND.shape[-1] ** -0.25
     with full_precision(q_BHND.device):
         q_means_BHMD, k_means_BHMD = (
-            segment_means(widened(x_BHND) * scale, params.num_landmarks)
+            _nystromformer_fused.means(widened(x_BHND) * scale, params, grid)
             for x_BHND in (q_BHND, _keys(k_BHND))
         )
         return _inverted(q_means_BHMD, k_means_BHMD, params)
@@ -123,7 +128,8 @@ def weights(shape: Shape, params: Params, generator: torch.Generator) -> dict[st
 
 def supports(shape: Shape, params: Params) -> str | None:
     """Why `shape` cannot have so many landmarks; None if it can."""
-    return _landmark_rules.refusal(shape, params.num_landmarks, "first")
+    kind = "pool" if params.landmarks == "pool" else "first"
+    return _landmark_rules.refusal(shape, params.num_landmarks, kind)
 
 
 def flops(
@@ -163,12 +169,18 @@ class Attention(nn.Module):
         return self.heads(self, x_BNC)
 
 
-def _low_rank(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, params: Params) -> Tensor:
+def _low_rank(
+    q_BHND: Tensor,
+    k_BHND: Tensor,
+    v_BHND: Tensor,
+    params: Params,
+    grid: tuple[int, int] | None,
+) -> Tensor:
     """[B, H, N, D]: (F1 Z)(F3 v)."""
     scale = q_BHND.shape[-1] ** -0.25
     q_BHND, k_BHND = q_BHND * scale, k_BHND * scale
-    q_means_BHMD = segment_means(q_BHND, params.num_landmarks)
-    k_means_BHMD = segment_means(k_BHND, params.num_landmarks)
+    q_means_BHMD = _nystromformer_fused.means(q_BHND, params, grid)
+    k_means_BHMD = _nystromformer_fused.means(k_BHND, params, grid)
     from_tokens_BHNM = (q_BHND @ k_means_BHMD.mT).softmax(-1)
     to_tokens_BHMN = (q_means_BHMD @ k_BHND.mT).softmax(-1)
     _, z_BHMM = _inverted(q_means_BHMD, k_means_BHMD, params)

@@ -1,0 +1,210 @@
+"""A plain vision transformer with any mechanism inside, for images or for sequences of tokens.
+
+Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, arXiv 2010.11929: patches, learned
+position embeddings, blocks with norms in front, a linear head. With a vocabulary it reads whole
+numbers, and its tokens lie in a row.
+
+Differences from the paper:
+- The mean of all tokens, or the last one, goes to the head, and there is no class token: as many
+  tokens as patches, which mechanisms that sample a grid of them need.
+- First values follow U(±1/√fan_in), not a normal of 0.02: widths are free here, and 0.02 is that
+  rule's spread only at the paper's widths.
+- Position embeddings have a spread of their own, `pos_std`: tokens have about 1, and positions of
+  0.02 beside them are hardly seen at first, which a small model may not make up for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from softbench import plugins
+from softbench.case import Mode, Shape, Value
+from softbench.models import _counts, _initial
+from softbench.models._fields import ImageSize, InChans, NumClasses
+from softbench.models._plain import Plain
+from softbench.models._stages import gridless
+
+LONG = Shape(seq_len=2**14)
+
+
+class Params(Value):
+    """What a plain transformer lets one choose."""
+
+    image_size: ImageSize = (224, 224)
+    patch_size: int = Field(default=16, ge=1, le=2**10, description="pixels along a token's side")
+    in_chans: InChans = 3
+    vocabulary: Annotated[int, Field(ge=2, le=2**20)] | None = Field(
+        default=None, description="tokens are numbers below it, not patches of an image"
+    )
+    seq_len: Annotated[int, Field(ge=1, le=2**24)] | None = Field(
+        default=None, description="tokens of a sequence; with a vocabulary only"
+    )
+    depth: int = Field(default=12, ge=1, le=2**10, description="blocks")
+    dim: int = Field(default=384, ge=1, le=2**16, description="channels")
+    num_heads: int = Field(default=6, ge=1, le=2**10, description="heads; they divide the channels")
+    mlp_ratio: float = Field(default=4.0, ge=0.25, le=16, description="an MLP's width over dim")
+    num_classes: NumClasses = 1000
+    pool: Literal["mean", "last"] = Field(
+        default="mean", description="what goes to the head: the mean of all tokens, or the last"
+    )
+    pos_std: float = Field(
+        default=0.02, ge=0, le=10, description="spread of the position embeddings at first"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Params:
+        if (self.vocabulary is None) != (self.seq_len is None):
+            raise ValueError(
+                f"vocabulary is {self.vocabulary} and seq_len {self.seq_len}; "
+                "a sequence has both, an image neither"
+            )
+        if self.dim % self.num_heads:
+            raise ValueError(
+                f"{self.num_heads} heads do not divide dim {self.dim}; "
+                f"take {_nearest_divisor(self.num_heads, self.dim)} heads"
+            )
+        if self.vocabulary is None and any(side % self.patch_size for side in self.image_size):
+            rows, columns = (
+                max(1, round(side / self.patch_size)) * self.patch_size for side in self.image_size
+            )
+            raise ValueError(
+                f"patches of {self.patch_size} do not tile an image of "
+                f"{self.image_size[0]}x{self.image_size[1]}; take {rows}x{columns}"
+            )
+        return self
+
+
+def shape(params: Params, batch_size: int) -> Shape:
+    """The Shape of every block's attention.
+
+    A Shape gives a square number of tokens a grid; the attention of a sequence goes without.
+    """
+    patch = params.patch_size
+    grid = (params.image_size[0] // patch, params.image_size[1] // patch)
+    of_image = params.seq_len is None
+    return Shape(
+        batch_size=batch_size,
+        num_heads=params.num_heads,
+        head_dim=params.dim // params.num_heads,
+        seq_len=params.seq_len or grid[0] * grid[1],
+        grid=grid if of_image else None,
+    )
+
+
+def supports(params: Params, mechanism: str, attention_params: Mapping[str, Any]) -> str | None:
+    """Why the mechanism cannot attend to these tokens; None if it can.
+
+    Raises pydantic's ValidationError for parameters that it does not take.
+    """
+    where = _where(params, 1)
+    settings = _attention(params, mechanism, attention_params)
+    reason: str | None = plugins.load("attention", mechanism).supports(where, settings)
+    return reason
+
+
+def build(
+    params: Params,
+    *,
+    attention: str,
+    attention_params: Mapping[str, Any],
+    backend: str,
+    generator: torch.Generator,
+) -> nn.Module:
+    """The model, every first value from `generator`; logits [B, num_classes] of what `draw` gives.
+
+    attention_params: what of the mechanism's is asked for; the rest is its default at layer level,
+    or, where that needs a grid and there is none, at operator level.
+    Raises Unsupported where the mechanism has no such weights.
+    """
+    with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw before we do
+        return plain(
+            params,
+            attention=attention,
+            attention_params=attention_params,
+            backend=backend,
+            generator=generator,
+        )
+
+
+def plain(
+    params: Params,
+    *,
+    attention: str,
+    attention_params: Mapping[str, Any],
+    backend: str,
+    generator: torch.Generator | None,
+    **drops: float,
+) -> nn.Module:
+    """As `build`; without a generator, from PyTorch's global seed. drops: those of `Plain`."""
+    generator = generator or _initial.own_generator()
+    where, settings = _where(params, 1), _attention(params, attention, attention_params)
+    mechanism = plugins.load("attention", attention)
+    make = partial(mechanism.Attention, where, settings, backend=backend, generator=generator)
+    return Plain(params, make, where.seq_len, generator, **drops)
+
+
+def draw(params: Params, batch_size: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """Images [B, in_chans, rows, columns], normal; or whole numbers [B, N] below the vocabulary."""
+    if params.vocabulary is not None and params.seq_len is not None:
+        sizes = (batch_size, params.seq_len)
+        return torch.randint(params.vocabulary, sizes, generator=generator)
+    images = torch.randn(batch_size, params.in_chans, *params.image_size, generator=generator)
+    return images.to(dtype)
+
+
+def flops(
+    params: Params,
+    *,
+    batch_size: int,
+    attention: str,
+    attention_params: Mapping[str, Any],
+    backend: str,
+    mode: Mode,
+) -> dict[str, int]:
+    """FLOPs by term, in forward_backward with the gradients of every weight and of no image."""
+    where = _where(params, batch_size)
+    settings = _attention(params, attention, attention_params)
+    layer: Mapping[str, int] = plugins.load("attention", attention).flops(
+        where, settings, level="layer", backend=backend, mode=mode
+    )
+    tokens, dim = batch_size * where.seq_len, params.dim
+    taps = 0 if params.vocabulary else params.in_chans * params.patch_size**2
+    hidden = int(dim * params.mlp_ratio)
+    return {
+        "patches": _counts.convolution(tokens * dim, taps, mode, of_image=True),
+        **{term: params.depth * count for term, count in layer.items()},
+        "mlp": params.depth * 2 * _counts.linear(tokens, dim, hidden, mode),
+        "head": _counts.linear(batch_size, dim, params.num_classes, mode),
+    }
+
+
+def _where(params: Params, batch_size: int) -> Shape:
+    """The tokens as the attention sees them."""
+    found = shape(params, batch_size)
+    return found if params.vocabulary is None else gridless(found)
+
+
+def _attention(params: Params, mechanism: str, given: Mapping[str, Any]) -> Any:
+    """The mechanism's Params: what is given, else its defaults for such tokens."""
+    module = plugins.load("attention", mechanism)
+    at_layer = getattr(module, "LEVEL_DEFAULTS", {}).get("layer", {})
+    if params.vocabulary is not None and _need_a_grid(module, at_layer):
+        at_layer = {}
+    return module.Params(**{**at_layer, **given})
+
+
+def _need_a_grid(module: ModuleType, defaults: Mapping[str, Any]) -> bool:
+    """Whether a mechanism with these has no meaning for tokens in a row, however many."""
+    return module.supports(gridless(LONG), module.Params(**defaults)) is not None
+
+
+def _nearest_divisor(wanted: int, of: int) -> int:
+    divisors = [number for number in range(1, min(of, 2**10) + 1) if of % number == 0]
+    return min(divisors, key=lambda number: (abs(number - wanted), number))
