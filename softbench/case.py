@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
-Level = Literal["operator", "layer"]
+Level = Literal["operator", "layer", "model"]
 Mode = Literal["forward", "forward_backward"]
 Dtype = Literal["float64", "float32", "bfloat16", "float16"]
 Inputs = Literal["normal", "smooth"]
@@ -22,6 +22,9 @@ Better = Literal["lower", "higher"]
 Status = Literal["ok", "unsupported", "skipped", "out_of_memory", "timeout", "error"]
 Size = Annotated[int, Field(ge=1, le=2**40)]
 Number = Annotated[int, Field()] | Annotated[float, Field(allow_inf_nan=False)]
+CLOCKED = frozenset({"s", "image/s"})  # units of what is told by a clock
+# The parameters of a model that set how many tokens there are, and nothing else.
+LENGTHS = frozenset({"image_size", "seq_len"})
 
 
 class Unsupported(Exception):  # noqa: N818 - a finding, not an error
@@ -73,11 +76,8 @@ class Shape(Value):
     @model_validator(mode="after")
     def _grid_holds_the_tokens(self) -> Shape:
         if self.grid is not None and math.prod(self.grid) != self.seq_len:
-            rows, columns = self.grid
-            held = rows * columns
-            raise ValueError(
-                f"grid {rows}x{columns} holds {held} tokens, seq_len is {self.seq_len}"
-            )
+            grid, held = "x".join(map(str, self.grid)), math.prod(self.grid)
+            raise ValueError(f"grid {grid} holds {held} tokens, seq_len is {self.seq_len}")
         return self
 
     @field_serializer("grid")
@@ -93,14 +93,18 @@ def _parse_grid(text: str) -> tuple[int, int]:
 
 
 class Case(Value):
-    """All that reproduces one measurement; its content hash is the case id."""
+    """All that reproduces one measurement; its content hash is the case id.
+
+    model: its name and parameters, else None; `shape` is then that of the attention in its first
+    block, and `params` are those that the mechanism was given: the model has the others.
+    """
 
     level: Level
     attention: str
     params: dict[str, Any]
     backend: str
     shape: Shape
-    model: None = None
+    model: dict[str, Any] | None = None
     task: None = None
     inputs: Inputs
     dtype: Dtype
@@ -109,6 +113,13 @@ class Case(Value):
     compile: bool
     seed: Annotated[int, Field(ge=0, lt=2**63)]
 
+    @model_validator(mode="after")
+    def _a_model_at_its_level(self) -> Case:
+        wanted = self.level == "model"
+        if wanted != (self.model is not None) or (wanted and "name" not in (self.model or {})):
+            raise ValueError(f"a model, with a name, goes with level model; here {self.model}")
+        return self
+
     @property
     def id(self) -> str:
         """Sixteen hex digits that change with anything in the case."""
@@ -116,21 +127,27 @@ class Case(Value):
 
     @property
     def block(self) -> str:
-        """The id of the cases that are measured interleaved: one shape, dtype, device and mode."""
+        """The id of the cases measured interleaved: one model, shape, dtype, device and mode."""
         alike = self.model_dump(mode="json", include={"level", "shape", "dtype", "device", "mode"})
-        return content_hash(alike)
+        return content_hash(alike | ({"model": self.model} if self.model else {}))
 
     @property
     def family(self) -> str:
         """The id of all cases that differ from this one in length alone."""
         alike = self.model_dump(mode="json", exclude={"seed", "shape"})
         sizes = self.shape.model_dump(include={"batch_size", "num_heads", "head_dim"})
-        return content_hash(alike | {"shape": sizes})
+        return content_hash(alike | {"shape": sizes, "model": self.body})
 
     @property
     def label(self) -> str:
-        """A short name for people: mechanism, backend, tokens, mode."""
-        return f"{self.attention}/{self.backend} N={self.shape.seq_len} {self.mode}"
+        """A short name for people: model, mechanism, backend, tokens, mode."""
+        model = f"{self.model['name']} " if self.model else ""
+        return f"{model}{self.attention}/{self.backend} N={self.shape.seq_len} {self.mode}"
+
+    @property
+    def body(self) -> dict[str, Any] | None:
+        """The model whatever its length: its name and parameters but those of LENGTHS."""
+        return self.model and {k: v for k, v in self.model.items() if k not in LENGTHS}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from softbench import plugins
+
 torch.set_num_threads(1)
 
 Golden = Callable[[str, str], dict[str, Tensor]]
@@ -46,6 +48,13 @@ WRONG_ON_PURPOSE = (
     "test_an_exact_is_finite_and_by_rows",
     "test_matrices_that_do_not_match_are_refused",
 )
+
+
+@pytest.fixture
+def small_vit() -> Iterator[str]:
+    """The name of a model whose file is given with --plugin, forgotten afterwards."""
+    yield plugins.adopt(Path(__file__).parent / "plugins" / "small_vit.py")[1]
+    del sys.modules["softbench.models.small_vit"]
 
 
 @pytest.fixture

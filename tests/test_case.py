@@ -61,7 +61,8 @@ def record(**changes: Any) -> Record:
     return Record(**{**fields, **changes})
 
 
-# One other value for each field of a case; `model` and `task` can only be None so far.
+VIT: dict[str, Any] = {"level": "model", "model": {"name": "vit", "depth": 12, "image_size": 448}}
+# One other value for each field of a case; `model` goes with its level, `task` can only be None.
 OTHER_CASE: dict[str, Any] = {
     "level": "layer",
     "attention": "softmax",
@@ -151,6 +152,43 @@ def test_the_id_changes_with_every_field(field: str) -> None:
 def test_a_block_is_one_level_shape_dtype_device_and_mode(field: str) -> None:
     apart = field in {"level", "shape", "dtype", "device", "mode"}
     assert (case(**{field: OTHER_CASE[field]}).block != case().block) == apart
+
+
+def test_cases_without_a_model_keep_the_ids_of_committed_records() -> None:
+    one = case()
+    assert one.model is None
+    assert (one.id, one.block, one.family) == (
+        "57bf4b0c769d4ca8", "51f0bbaee79f308d", "b7dda42e4510dd7d"
+    )  # fmt: skip
+    assert one.label == "soft/eager N=784 forward"
+
+
+def test_a_model_is_part_of_the_id_the_block_and_the_label() -> None:
+    one, deeper = (
+        case(**VIT),
+        case(**VIT).model_copy(update={"model": {**VIT["model"], "depth": 6}}),
+    )
+    assert len({case().id, one.id, deeper.id}) == 3
+    assert len({case().block, one.block, deeper.block}) == 3
+    assert one.family != deeper.family
+    assert one.label == "vit soft/eager N=784 forward"
+
+
+@pytest.mark.parametrize("length", ["image_size", "seq_len"])
+def test_the_lengths_of_a_model_are_one_family(length: str) -> None:
+    one, other = (case(**{**VIT, "model": {**VIT["model"], length: size}}) for size in (32, 64))
+    assert one.id != other.id
+    assert one.block != other.block
+    assert one.family == other.family
+    assert one.body == {k: v for k, v in VIT["model"].items() if k != "image_size"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"level": "model"}, {"model": {"name": "vit"}}, {**VIT, "model": {"depth": 1}}]
+)
+def test_a_model_with_a_name_goes_with_level_model(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="a model, with a name, goes with level model"):
+        case(**change)
 
 
 @pytest.mark.parametrize("change", [{"seed": -1}, {"compile": 1}, {"dtype": "int8"}, {"x": 1}])

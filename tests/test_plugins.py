@@ -23,6 +23,7 @@ INVERSE = '"""A solver that gives back what it gets."""\n\ninvert = flops = prin
 SOURCES = {
     "attention": "Params = attend = weights = supports = flops = Attention = print\nRANK = None\n",
     "inverse": INVERSE,
+    "models": "Params = shape = supports = build = draw = flops = print\n",
     "metrics": "QUANTITIES: dict = {}\n\ndef measure(workload, protocol): ...\n",
     "reports": "from json import dumps as render\n",
 }

@@ -51,7 +51,9 @@ app.command()(gate)
 
 @app.command("list")
 def list_room(
-    room: Annotated[str, typer.Argument(help="attention, inverse, metrics, reports or suites.")],
+    room: Annotated[
+        str, typer.Argument(help="attention, inverse, models, metrics, reports, suites.")
+    ],
     plugin: PluginFiles = [],
     as_json: AsJson = False,
 ) -> None:

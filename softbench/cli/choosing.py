@@ -81,11 +81,19 @@ def narrowed(suite: Suite, only: Sequence[str]) -> Suite:
 
 
 def _of_these_plugins(known: Sequence[Record], now: Invocation, folder: Path) -> list[Record]:
-    """Without what was measured of a plug-in mechanism whose file was another one then."""
+    """Without what was measured of a plug-in mechanism or model whose file was another then."""
     before = {past.id: past.plugins for past in results.invocations(folder)}
     return [
         record
         for record in known
-        if (file := f"{record.case.attention}.py") not in now.plugins
-        or before.get(record.invocation, {}).get(file) == now.plugins[file]
+        if all(
+            before.get(record.invocation, {}).get(file) == now.plugins[file]
+            for file in _files(record.case)
+            if file in now.plugins
+        )
     ]
+
+
+def _files(case: Case) -> list[str]:
+    """The names of files of which the case's numbers are, if they were given with --plugin."""
+    return [f"{name}.py" for name in (case.attention, (case.model or {}).get("name")) if name]

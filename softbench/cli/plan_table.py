@@ -116,7 +116,9 @@ def _varying(cases: Sequence[Case]) -> list[str]:
 
 def _fields(case: Case) -> dict[str, Any]:
     """Words as text, numbers as they are."""
-    own = {k: v if type(v) in (int, float) else str(v) for k, v in case.params.items()}
+    body = {"model" if k == "name" else k: v for k, v in (case.body or {}).items()}
+    given = (body | case.params).items()
+    own = {k: v if type(v) in (int, float) else str(v) for k, v in given}
     sizes = case.shape.model_dump(include={"batch_size", "num_heads", "head_dim"})
     words = {"level": case.level, "inputs": case.inputs, "dtype": case.dtype, "device": case.device}
     return own | sizes | words | {"compile": str(case.compile), "seed": case.seed}

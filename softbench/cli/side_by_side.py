@@ -8,6 +8,7 @@ from typing import Any
 
 from softbench.case import Case
 from softbench.cli.comparing import CHANCE, FEWEST_TO_ORDER, Cell, Comparison
+from softbench.reports import _models
 from softbench.reports._labels import MODE, STATUS, labels, quantity_name
 from softbench.reports._points import Point, Series
 from softbench.reports._units import human, number
@@ -144,7 +145,8 @@ def _varying(cases: Sequence[Case]) -> list[str]:
 def _settings(case: Case) -> dict[str, Any]:
     named = {"level", "device", "dtype", "inputs"}
     sizes = {"batch_size", "num_heads", "head_dim"}
-    return case.model_dump(include=named) | case.shape.model_dump(include=sizes)
+    told = case.model_dump(include=named) | case.shape.model_dump(include=sizes)
+    return told | {"model": _models.words(case.body)}
 
 
 def _cells(count: int) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from types import ModuleType
 
 from softbench import plugins
-from softbench.contract import attention, inverse, metrics, optional, reports
+from softbench.contract import attention, inverse, metrics, models, optional, reports
 
 CHECKS = {
     "attention": attention.CHECKS + optional.CHECKS,
     "inverse": inverse.CHECKS,
+    "models": models.CHECKS,
     "metrics": metrics.CHECKS,
     "reports": reports.CHECKS,
 }

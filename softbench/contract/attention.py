@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from softbench import plugins
-from softbench.case import Case, Level, Mode, Shape, Unsupported, Value
+from softbench.case import Case, Level, Mode, Shape, Unsupported
+from softbench.contract import _fields
 from softbench.metrics import flops
 from softbench.workload import backend_ran, build
 
 SHAPE = Shape(batch_size=2, num_heads=2, seq_len=196, head_dim=8)
 LEVELS: tuple[Level, ...] = ("operator", "layer")
 MODES: tuple[Mode, ...] = ("forward", "forward_backward")
-BOUNDS = ("ge", "gt", "le", "lt", "interval")
 TERMS = (
     "projections",
     "landmarks",
@@ -58,27 +58,11 @@ def _paper(name: str, module: ModuleType) -> Iterator[str]:
 
 
 def _params(name: str, module: ModuleType) -> Iterator[str]:
-    if not (isinstance(module.Params, type) and issubclass(module.Params, Value)):
-        yield "Params must be a softbench.case.Value: frozen, refusing unknown fields"
-        return
-    for name_of_field, field in module.Params.model_fields.items():
-        if not field.description:
-            yield f"Params.{name_of_field} has no description"
-        if _unbounded(field.annotation, field.metadata):
-            yield f"Params.{name_of_field} has no bounds"
-    if module.RANK is not None and module.RANK not in module.Params.model_fields:
-        known = plugins.did_you_mean(module.RANK, module.Params.model_fields)
+    yield from _fields.problems(module.Params)
+    fields = getattr(module.Params, "model_fields", {})
+    if module.RANK is not None and module.RANK not in fields:
+        known = plugins.did_you_mean(module.RANK, fields)
         yield f"RANK {module.RANK!r} is no field of Params; {known}"
-
-
-def _unbounded(kind: Any, rules: Sequence[Any]) -> bool:
-    """Whether `kind` takes any number: an int or float, or a union with one, under no bound."""
-    if get_origin(kind) is Annotated:
-        kind, *told = get_args(kind)
-        rules = [rule for one in told for rule in getattr(one, "metadata", [one])]
-    if kind in (int, float):
-        return not any(hasattr(rule, bound) for rule in rules for bound in BOUNDS)
-    return any(_unbounded(part, rules) for part in get_args(kind))
 
 
 def _backends(name: str, module: ModuleType) -> Iterator[str]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from softbench.case import Measurement, Unsupported
+from softbench.case import CLOCKED, Measurement, Unsupported
 from softbench.protocol import Protocol
 
 # The side of the product and the float32 numbers of the pass: a millisecond each, or less.
@@ -66,12 +66,12 @@ class Sentinel:
     def witnessed(self, found: Found, units: Mapping[str, str], since: int) -> Found:
         """What a metric found; its times with the readings since then, and tagged if they drifted.
 
-        units: of each quantity. Only a `Measurement` in seconds is touched.
+        units: of each quantity. Only a `Measurement` by the clock is touched.
         """
         said = self._said(since)
         return {
             name: _with(one, said)
-            if isinstance(one, Measurement) and units.get(name) == "s"
+            if isinstance(one, Measurement) and units.get(name) in CLOCKED
             else one
             for name, one in found.items()
         }

@@ -1,7 +1,7 @@
 """What one call of a case has to do: FLOPs, bytes to move, exponentials, operators.
 
 Counted on the case's meta twin, so nothing is computed and no length is too long. FLOPs are the
-mechanism's own closed form; the rest is what PyTorch dispatches, views left out.
+mechanism's or the model's own closed form; the rest is what PyTorch dispatches, views left out.
 Compulsory bytes are what no implementation can do without: inputs and weights read once, the output
 and the gradients written once. Moved bytes are what this implementation reads and writes, operator
 by operator; a tensor that is expanded counts the memory behind it. A fused attention moves its
@@ -26,7 +26,8 @@ from softbench.metrics import flops
 from softbench.metrics._dispatch import FUSED_ATTENTION, operator_name
 from softbench.metrics._fused import FusedAttention
 from softbench.metrics._meta import meta_workload
-from softbench.workload import Workload
+from softbench.workload import Workload, output_numel
+from softbench.workload.inputs import torch_dtype
 
 EXPONENTIAL = frozenset(
     f"aten::{name}"
@@ -109,14 +110,21 @@ def counted(case: Case, workload: Workload, counter: WorkCounter) -> Work:
 
 
 def _compulsory_bytes(workload: Workload) -> int:
-    shape, module = workload.case.shape, workload.module
-    learned = sum(tensor.nbytes for tensor in (*workload.inputs, *module.parameters()))
-    drawn = sum(tensor.nbytes for tensor in module.buffers())
-    size = workload.inputs[0].element_size()
-    output = shape.batch_size * shape.num_heads * shape.seq_len * shape.head_dim * size
+    module, case = workload.module, workload.case
+    read = [*workload.inputs, *module.parameters(), *module.buffers()]
+    output = output_numel(case) * torch_dtype(case.dtype).itemsize
+    once = sum(tensor.nbytes for tensor in read) + output
     if workload.cotangent is None:
-        return learned + drawn + output
-    return 2 * learned + drawn + output + workload.cotangent.nbytes
+        return once
+    return once + gradient_bytes(workload) + workload.cotangent.nbytes
+
+
+def gradient_bytes(workload: Workload) -> int:
+    """Of the gradients that a step writes, of inputs and weights; 0 in forward."""
+    if workload.cotangent is None:
+        return 0
+    tensors = (*workload.inputs, *workload.module.parameters())
+    return sum(tensor.nbytes for tensor in tensors if tensor.requires_grad)
 
 
 def _exponentials(name: str, args: tuple[Any, ...], written: list[Tensor]) -> int:

@@ -45,6 +45,8 @@ Found = dict[str, Measurement | Unsupported]
 
 def work(case: Case) -> int:
     """FLOPs besides the case's own call, in float32 products: it grows with N², for the budget."""
+    if case.level != "operator":
+        return 0  # it is refused
     shape = case.shape
     sizes = (shape.batch_size, shape.num_heads, shape.seq_len, shape.head_dim)
     exact = hasattr(plugins.load("attention", case.attention), "exact")

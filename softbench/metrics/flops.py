@@ -17,7 +17,7 @@ from softbench.case import Case, Measurement
 from softbench.metrics._dispatch import DispatchCounter
 from softbench.metrics._meta import meta_workload
 from softbench.protocol import Protocol
-from softbench.workload import Workload, params_of, resolved
+from softbench.workload import Workload, model, params_of, resolved
 
 QUANTITIES = {
     "flops": ("FLOP", "lower"),
@@ -28,7 +28,7 @@ REPEATED = False
 
 
 class CountsDifferError(ArithmeticError):
-    """A mechanism's closed form and the dispatch count of its backend are not the same number."""
+    """The closed form, of a mechanism or a model, and the dispatch count are not one number."""
 
 
 def measure(workload: Workload, protocol: Protocol) -> dict[str, Measurement]:
@@ -54,8 +54,10 @@ def measure(workload: Workload, protocol: Protocol) -> dict[str, Measurement]:
 
 
 def closed_form(case: Case) -> dict[str, int]:
-    """The mechanism's own FLOPs of one step by term."""
+    """FLOPs of one step by term, as the mechanism or, at its level, the model says them."""
     case = resolved(case)
+    if case.level == "model":
+        return model.flops(case)
     mechanism = plugins.load("attention", case.attention)
     terms: dict[str, int] = mechanism.flops(
         case.shape, params_of(case), level=case.level, backend=case.backend, mode=case.mode

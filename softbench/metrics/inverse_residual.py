@@ -42,6 +42,8 @@ Found = dict[str, Measurement | Unsupported]
 
 def work(case: Case) -> int:
     """FLOPs besides the case's own call: an inverse and three decompositions of M × M matrices."""
+    if case.level != "operator":
+        return 0  # it is refused
     rank = getattr(plugins.load("attention", case.attention), "RANK", None)
     m = int(getattr(params_of(case), rank)) if rank else 0
     return 100 * case.shape.batch_size * case.shape.num_heads * m**3

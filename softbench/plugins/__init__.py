@@ -27,6 +27,7 @@ _HOUSE = Path(__file__).parents[1]
 ROOMS: dict[str, tuple[str, ...]] = {
     "attention": ("Params", "attend", "weights", "supports", "flops", "RANK", "Attention"),
     "inverse": ("invert", "flops"),
+    "models": ("Params", "shape", "supports", "build", "draw", "flops"),
     "metrics": ("QUANTITIES", "measure"),
     "reports": ("render",),
 }

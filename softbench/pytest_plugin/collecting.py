@@ -103,7 +103,8 @@ def _group(case: Case) -> str:
     """What may be compared in one table: cases of one shape, type, device and mode."""
     shape = case.shape
     sizes = f"B={shape.batch_size} H={shape.num_heads} N={shape.seq_len} D={shape.head_dim}"
-    return f"{case.level} {sizes} {case.dtype} {case.device} {case.mode}"
+    of = f"{case.model['name']} " if case.model else ""
+    return f"{case.level} {of}{sizes} {case.dtype} {case.device} {case.mode}"
 
 
 def _failing(reason: str) -> Callable[..., None]:

@@ -11,7 +11,7 @@ from softbench.case import Record
 
 OF_CASE = (
     *("case_id", "attention", "backend", "params", "level", "mode", "dtype", "device"),
-    *("inputs", "compile", "seed"),
+    *("inputs", "compile", "seed", "model"),
 )
 OF_SHAPE = ("batch_size", "num_heads", "seq_len", "head_dim", "grid")
 OF_RECORD = (
@@ -30,7 +30,8 @@ def export(records: Iterable[Record], file: IO[str], form: str) -> None:
     for record in records:
         plain = _plain(record)
         case = plain["case"] | {"case_id": record.case.id}
-        case["params"] = json.dumps(case["params"], sort_keys=True)
+        for name in ("params", "model"):
+            case[name] = json.dumps(case[name], sort_keys=True) if case[name] is not None else ""
         named = ((case, OF_CASE), (case["shape"], OF_SHAPE), (plain, OF_RECORD))
         cells = [holder[name] for holder, names in named for name in names]
         for sample, value in enumerate(record.values or [""]):

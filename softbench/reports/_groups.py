@@ -1,12 +1,13 @@
-"""Points that may share a figure: everything but mechanism, variant, mode and tokens is alike."""
+"""Points that may share a figure: all but mechanism, variant, mode and tokens is alike in them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from softbench.case import Mode, Record
+from softbench.reports import _models
 from softbench.reports._labels import order
 from softbench.reports._points import Point, Series, points
 
@@ -20,9 +21,11 @@ FIXED = {
     "num_heads": "H{}",
     "head_dim": "D{}",
     "inputs": "{}",
+    "model": "{}",
     "environment": "environment-{:.8}",
     "protocol": "protocol-{:.8}",
 }
+NOT_IN_A_NAME = str.maketrans(": ", "--")
 # What a figure may hold fixed besides.
 FURTHER = {"seq_len": "N{}", "mode": "{}", "num_landmarks": "M{}"}
 
@@ -39,7 +42,7 @@ class Group:
     @property
     def suffix(self) -> str:
         """The words as the end of a file's name."""
-        return "".join(f"_{word}" for word in self.words).replace(":", "-")
+        return "".join(f"_{word}" for word in self.words).translate(NOT_IN_A_NAME)
 
     @property
     def series(self) -> list[Series]:
@@ -65,8 +68,9 @@ def groups(records: Sequence[Record], split: Sequence[str] = ()) -> list[Group]:
     if not records:
         raise ValueError("no records to report on: the results are empty; run the suite first")
     parts: dict[tuple[tuple[str, str | int], ...], list[Record]] = defaultdict(list)
+    models = _models.names(record.case for record in records)
     for record in records:
-        parts[tuple(_fixed(record, split).items())].append(record)
+        parts[tuple(_fixed(record, split, models).items())].append(record)
     telling = _telling([dict(part) for part in parts])
     ordered = sorted(parts.items(), key=lambda part: _by_size(part[0]))
     return [_group(dict(fixed), part, telling) for fixed, part in ordered]
@@ -86,7 +90,8 @@ def _group(fixed: dict[str, str | int], records: Sequence[Record], telling: Iter
     return Group(fixed, words, tuple(points(records)), tuple(records))
 
 
-def _fixed(record: Record, split: Sequence[str]) -> dict[str, str | int]:
+def _fixed(record: Record, split: Sequence[str], models: Mapping[str, str]) -> dict[str, str | int]:
+    """Of a record by name; its model only where some record has one."""
     case, shape = record.case, record.case.shape
     further: dict[str, str | int] = {
         "seq_len": shape.seq_len,
@@ -101,6 +106,7 @@ def _fixed(record: Record, split: Sequence[str]) -> dict[str, str | int]:
         "num_heads": shape.num_heads,
         "head_dim": shape.head_dim,
         "inputs": case.inputs,
+        **({"model": models.get(_models.key(case), "")} if models else {}),
         "environment": record.environment,
         "protocol": record.protocol,
         **{name: further[name] for name in split},

@@ -20,6 +20,7 @@ DISPLAY = {
 }
 QUANTITY = {
     "latency": "Latency",
+    "throughput": "Throughput",
     "peak_memory": "Peak memory",
     "predicted_peak_memory": "Predicted peak memory",
     "flops": "FLOPs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def rows(group: Group) -> list[dict[str, object]]:
         {
             "label": names[point.series],
             **_identity(point),
+            **_model(point, group),
             **_outcome(point),
             "environment": group.fixed["environment"],
             "protocol": group.fixed["protocol"],
@@ -55,6 +57,14 @@ def _identity(point: Point) -> dict[str, object]:
         "compile": case.compile,
         "seed": case.seed,
     }
+
+
+def _model(point: Point, group: Group) -> dict[str, object]:
+    """The whole model as JSON, in a column that is there if any record of the report has one."""
+    if "model" not in group.fixed:
+        return {}
+    model = point.case.model
+    return {"model": json.dumps(model, sort_keys=True) if model else ""}
 
 
 def _outcome(point: Point) -> dict[str, object]:

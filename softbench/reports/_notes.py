@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from softbench.reports import _machine
+from softbench.case import CLOCKED
+from softbench.reports import _machine, _models
 from softbench.reports._groups import Group
 from softbench.reports._labels import DISPLAY, MODE, STATUS, order
 from softbench.reports._points import Point, Series
@@ -26,7 +27,7 @@ def setting(group: Group, facts: dict[str, Any]) -> str:
         _machine.device(str(fixed["device"]), facts),
         str(fixed["dtype"]),
         f"{fixed['level']} level",
-        f"B = {fixed['batch_size']}, H = {fixed['num_heads']}, D = {fixed['head_dim']}",
+        *_sizes(group),
         *(form.format(fixed[name]) for name, form in FURTHER.items() if fixed.get(name)),
     ]
     if "mode" in fixed:
@@ -35,6 +36,15 @@ def setting(group: Group, facts: dict[str, Any]) -> str:
         parts.append(f"{fixed['inputs']} inputs")
     parts += [word.replace("-", " ", 1) for word in group.words if word.startswith(TELLING)]
     return " ".join(filter(None, [", ".join(parts) + ".", backends(group)]))
+
+
+def _sizes(group: Group) -> list[str]:
+    """Of the heads; of a model its name and parameters, for it may have others in every block."""
+    fixed, body = group.fixed, group.records[0].case.body
+    if body is None:
+        return [f"B = {fixed['batch_size']}, H = {fixed['num_heads']}, D = {fixed['head_dim']}"]
+    counts = "N: the tokens in its first block"
+    return [_models.words(body), f"B = {fixed['batch_size']}", counts]
 
 
 def backends(group: Group) -> str:
@@ -72,7 +82,7 @@ def steadiness(points: Sequence[Point], facts: dict[str, Any]) -> str:
 
 def _load(points: Sequence[Point], facts: dict[str, Any]) -> str:
     """How busy the machine was when its runs began; empty if unknown or nothing was timed."""
-    loads, timed = facts.get("load"), any(p.unit == "s" and p.estimate for p in points)
+    loads, timed = facts.get("load"), any(p.unit in CLOCKED and p.estimate for p in points)
     if not loads or not timed:
         return ""
     span = " to ".join(dict.fromkeys(f"{load:.1f}" for load in (min(loads), max(loads))))
@@ -83,7 +93,7 @@ def _load(points: Sequence[Point], facts: dict[str, Any]) -> str:
 
 def _drift(points: Sequence[Point]) -> str:
     """In how many of the timed cells the sentinel saw the machine's speed drift."""
-    timed = {point.case.id for point in points if point.unit == "s" and point.estimate}
+    timed = {point.case.id for point in points if point.unit in CLOCKED and point.estimate}
     drifted = {point.case.id for point in points if point.remarks.drifted}
     if not drifted:
         return ""

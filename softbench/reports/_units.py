@@ -6,6 +6,7 @@ import math
 
 STEPS: dict[str, tuple[tuple[float, str], ...]] = {
     "s": ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s")),
+    "image/s": ((1.0, "image/s"),),
     "byte": tuple(
         (2.0 ** (10 * i), unit) for i, unit in enumerate(["B", "KiB", "MiB", "GiB", "TiB", "PiB"])
     ),

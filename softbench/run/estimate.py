@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from softbench import plugins
+from softbench.case import CLOCKED
 from softbench.protocol import Protocol
 from softbench.run.agenda import Item
 from softbench.suite import Suite
@@ -104,7 +105,7 @@ def seconds_of(metric: str, case: Expected | None, protocol: Protocol, pace: Pac
     if case is None or metric not in case.besides:
         return 0.0  # it would be refused
     ready = DRAW_SECONDS_PER_BYTE * case.held_bytes + PROFILE_SECONDS
-    if any(unit == "s" for unit, _ in module.QUANTITIES.values()):
+    if any(unit in CLOCKED for unit, _ in module.QUANTITIES.values()):
         return ready + FIRST_CALLS * case.seconds + timed_seconds(case.seconds, protocol)
     return ready + getattr(module, "CALLS", CALLS) * case.seconds + case.besides[metric]
 

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from softbench import plugins
-from softbench.case import Case, Record
+from softbench.case import CLOCKED, Case, Record
 from softbench.suite import Budget
 
 
@@ -26,9 +26,11 @@ class Ledger:
         """Take one more record in."""
         if self._settles(record):
             self._settled.add((record.case.id, record.metric, record.repeat))
-        if record.status == "ok" and record.unit == "s" and "flops" in record.detail:
+        if record.status == "ok" and record.unit in CLOCKED and "flops" in record.detail:
             of_family = self._seen.setdefault(record.case.family, {})
-            of_family[record.detail["flops"]] = median(record.values)
+            told = median(record.values)
+            seconds = told if record.unit == "s" else record.case.shape.batch_size / told
+            of_family[record.detail["flops"]] = seconds
 
     def has(self, record: Record) -> bool:
         """Whether this very measurement is settled already."""

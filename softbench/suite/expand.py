@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from softbench import plugins
 from softbench.case import Case, Shape
 from softbench.plugins import did_you_mean
+from softbench.suite import models
 from softbench.suite.counting import only_counts
 from softbench.suite.parsing import explain
 from softbench.suite.reading import SuiteError
@@ -35,6 +36,7 @@ def expand(suite: Suite, auto_device: str) -> list[Case]:
                 level=suite.level, attention=attention, backend=backend, params=params, **setting
             )
             cases[case.id] = case
+    models.refuse_lengths_it_has_not(suite, cases.values())
     return sorted(cases.values(), key=lambda case: (case.shape.seq_len, case.mode, case.block))
 
 
@@ -51,11 +53,13 @@ def _settings(suite: Suite, auto_device: str) -> Iterator[dict[str, Any]]:
     axes: dict[str, list[Any]] = {
         key: getattr(suite, key) for key in ("inputs", "dtype", "device", "mode", "compile", "seed")
     }
-    for size in type(suite.shape).model_fields:
+    for size in type(suite.shape).model_fields if suite.model is None else ("batch_size",):
         values = getattr(suite.shape, size)
         if values is not None:
             axes[f"shape.{size}"] = values
-    if suite.predict_seq_len:
+    for key, value in (suite.model or {}).items():
+        axes[f"model.{key}"] = value if key != "name" else [value]
+    if suite.predict_seq_len and suite.model is None:
         axes["shape.seq_len"] = [*axes["shape.seq_len"], *suite.predict_seq_len]
     for row in suite.zip or [{}]:
         for setting in _product({**axes, **{key: [value] for key, value in row.items()}}):
@@ -68,21 +72,31 @@ def _product(axes: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _resolved(setting: dict[str, Any], auto_device: str) -> Iterator[dict[str, Any]]:
-    """Device and dtype `auto` replaced, the shape built."""
-    sizes = {key.partition(".")[2]: setting[key] for key in setting if key.startswith("shape.")}
-    if "seq_len" not in sizes and "grid" not in sizes:
-        raise SuiteError("the shape needs seq_len (tokens) or grid (28x56)")
-    try:
-        shape = Shape.model_validate(sizes)
-    except ValidationError as error:
-        raise SuiteError(f"shape: {explain(error)}") from None
-    rest = {key: value for key, value in setting.items() if not key.startswith("shape.")}
+    """Device and dtype `auto` replaced, the shape built, of a model's parameters if there are."""
+    sizes, model = _of_room("shape", setting), _of_room("model", setting)
+    sized = models.sized(model, sizes["batch_size"]) if model else {"shape": _shape(sizes)}
+    rest = {key: value for key, value in setting.items() if "." not in key}
     device = auto_device if rest["device"] == "auto" else rest["device"]
     dtypes = [rest["dtype"]]
     if rest["dtype"] == "auto":
         dtypes = AUTO_DTYPES[device.partition(":")[0]]
     for dtype in dtypes:
-        yield {**rest, "shape": shape, "device": device, "dtype": dtype}
+        yield {**rest, **sized, "device": device, "dtype": dtype}
+
+
+def _of_room(room: str, setting: dict[str, Any]) -> dict[str, Any]:
+    """What `setting` holds under keys such as shape.batch_size, by their last part."""
+    split = ((key.partition("."), value) for key, value in setting.items())
+    return {last: value for (first, _, last), value in split if last and first == room}
+
+
+def _shape(sizes: dict[str, Any]) -> Shape:
+    if "seq_len" not in sizes and "grid" not in sizes:
+        raise SuiteError("the shape needs seq_len (tokens) or grid (28x56)")
+    try:
+        return Shape.model_validate(sizes)
+    except ValidationError as error:
+        raise SuiteError(f"shape: {explain(error)}") from None
 
 
 def _mechanisms(suite: Suite) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -106,7 +120,9 @@ def _mechanism(name: str, given: dict[str, Any], level: str) -> tuple[str, str, 
         near = did_you_mean(backend, module.BACKENDS)
         raise SuiteError(f"attention.{name}: no backend {backend!r}; {near}")
     own = {key: value for key, value in given.items() if key != "backend"}
-    defaults = getattr(module, "LEVEL_DEFAULTS", {}).get(level, {})
+    # A model is made of layers; it fills in itself what is not given, by stages if it has some.
+    inside = "layer" if level == "model" else level
+    defaults = getattr(module, "LEVEL_DEFAULTS", {}).get(inside, {})
     known = {*module.Params.model_fields, "backend"}
     for key in own:
         if key not in known:
@@ -115,4 +131,5 @@ def _mechanism(name: str, given: dict[str, Any], level: str) -> tuple[str, str, 
         params = module.Params(**{**defaults, **own})
     except ValidationError as error:
         raise SuiteError(f"attention.{name}.{explain(error)}") from None
-    return name, backend, params.model_dump(mode="json")
+    dumped = params.model_dump(mode="json")
+    return name, backend, {key: dumped[key] for key in own} if level == "model" else dumped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -82,6 +83,16 @@ def _as_variants(given: Any) -> Any:
 Variants = Annotated[list[dict[str, list[Any]]], BeforeValidator(_as_variants), Field(min_length=1)]
 
 
+def _as_model(given: Any) -> Any:
+    """A name, and axes: which parameters the model has is not known here."""
+    if not isinstance(given, dict) or not isinstance(given.get("name"), str):
+        raise ValueError(f"a model is a mapping with one name, as {{name: vit}}, not {given!r}")
+    return {key: value if key == "name" else _as_axis(value) for key, value in given.items()}
+
+
+Model = Annotated[dict[str, Any], BeforeValidator(_as_model)]
+
+
 class Suite(Value):
     """A parsed suite: every axis a list, every default filled in, no mechanism imported yet."""
 
@@ -90,6 +101,7 @@ class Suite(Value):
     shape: ShapeAxes = ShapeAxes()
     predict_seq_len: Lengths = []
     zip: list[dict[str, Any]] = []
+    model: Model | None = None
     attention: Annotated[dict[str, Variants], Field(min_length=1)]
     inputs: Axis[Inputs] = ["normal"]
     dtype: Axis[Dtype | Literal["auto"]] = ["auto"]
@@ -114,9 +126,27 @@ class Suite(Value):
         return case.shape.seq_len not in self.predict_seq_len
 
     @model_validator(mode="after")
+    def _a_model_goes_with_its_level(self) -> Suite:
+        """A model says all sizes but the batch's, and draws its own inputs."""
+        if self.level != "model":
+            if self.model is not None:
+                raise ValueError(f"model: it goes with level model, not with level {self.level}")
+            return self
+        if self.model is None:
+            raise ValueError("level model needs the key model, such as {name: vit}")
+        for size in sorted(self.shape.model_fields_set - {"batch_size"}):
+            raise ValueError(f"shape.{size}: at level model the model says it; give batch_size")
+        if self.inputs != ["normal"]:
+            raise ValueError("inputs: a model draws its own; only the other levels have a choice")
+        return self
+
+    @model_validator(mode="after")
     def _a_length_is_measured_or_predicted(self) -> Suite:
-        """At the lengths of `predict_seq_len` nothing runs; all else is as at the others."""
-        if not self.predict_seq_len:
+        """At the lengths of `predict_seq_len` nothing runs; all else is as at the others.
+
+        A model has its lengths from its parameters: there they are some of those.
+        """
+        if not self.predict_seq_len or self.level == "model":
             return self
         measured = self.shape.seq_len
         if measured is None or self.shape.grid is not None:
@@ -134,13 +164,20 @@ class Suite(Value):
             raise ValueError("every row of zip must hold the same keys")
         for key in rows[0] if rows else ():
             room, _, last = key.rpartition(".")
-            holder: Value = self.shape if room == "shape" else self
-            if room not in ("", "shape") or last not in _ZIPPABLE[room]:
+            if not self._zippable(room, last):
                 options = [*_ZIPPABLE[""], *(f"shape.{size}" for size in _ZIPPABLE["shape"])]
                 raise ValueError(f"zip cannot vary {key!r}; {did_you_mean(key, options)}")
-            if last in holder.model_fields_set:
+            if last in self._given(room):
                 raise ValueError(f"{key} is set twice: in zip and by itself")
         return self
+
+    def _zippable(self, room: str, last: str) -> bool:
+        return last in _ZIPPABLE.get(room, ()) or (room == "model" and self.model is not None)
+
+    def _given(self, room: str) -> Collection[str]:
+        """The keys that stand in the suite beside `zip`, at the top or in a room."""
+        rooms = {"": self.model_fields_set, "shape": self.shape.model_fields_set}
+        return {**rooms, "model": set(self.model or ())}[room]
 
 
 _ZIPPABLE = {

@@ -33,7 +33,8 @@ def answers(
             yield answer | _refusal(found, unit, cost)
         else:
             ok = {"status": "ok", "reason": None, "values": found.values}
-            work = _work(cost, rates, found.values) if cost and unit == "s" else {}
+            seconds = _seconds(case, unit, found.values)
+            work = _work(cost, rates, seconds) if cost and seconds else {}
             yield answer | ok | {"detail": found.detail | work}
 
 
@@ -44,9 +45,16 @@ def _found(outcome: Outcome, quantity: str, name: str) -> Measurement | Exceptio
     return outcome.get(quantity) or LookupError(f"the metric {name} returned no {quantity}")
 
 
-def _work(cost: Cost, rates: Rates, values: list[int | float]) -> dict[str, Any]:
+def _seconds(case: Case, unit: str, values: list[int | float]) -> list[float]:
+    """Seconds of a call, if that is what was told, or images a second; else none."""
+    if unit == "image/s":
+        return [case.shape.batch_size / value for value in values]
+    return values if unit == "s" else []
+
+
+def _work(cost: Cost, rates: Rates, seconds: list[float]) -> dict[str, Any]:
     """What a call has to do, and how near its times came to what the machine can do."""
-    return {"flops": cost.flops, "roofline": reached(cost.work, rates, values)}
+    return {"flops": cost.flops, "roofline": reached(cost.work, rates, seconds)}
 
 
 def _refusal(error: Exception, unit: str, cost: Cost | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from softbench.case import Case
 from softbench.metrics import predicted_peak_memory
 from softbench.metrics._meta import meta_workload
 from softbench.metrics._roofline import Rates
-from softbench.metrics._work import Work, WorkCounter, counted
+from softbench.metrics._work import Work, WorkCounter, counted, gradient_bytes
 from softbench.worker.expected import Seen, seconds_of
 from softbench.worker.machine import free_memory
 from softbench.workload import Workload
@@ -134,10 +134,7 @@ def _gib(size: float) -> str:
 
 
 def _held_bytes(workload: Workload) -> int:
-    differentiated = sum(
-        tensor.nbytes for tensor in (*workload.inputs, *workload.module.parameters())
-    )
-    buffers = sum(tensor.nbytes for tensor in workload.module.buffers())
-    if workload.cotangent is None:
-        return differentiated + buffers
-    return 2 * differentiated + buffers + workload.cotangent.nbytes
+    module = workload.module
+    lived = (*workload.inputs, *module.parameters(), *module.buffers())
+    held = sum(tensor.nbytes for tensor in lived) + gradient_bytes(workload)
+    return held if workload.cotangent is None else held + workload.cotangent.nbytes

@@ -5,6 +5,7 @@ A case with `compile` is not compiled on the meta device, where no kernel ever r
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from softbench import plugins
 from softbench.case import Case, Unsupported
+from softbench.workload import model
 from softbench.workload.inputs import draw, stream, torch_dtype
 from softbench.workload.operator import Operator
 
@@ -21,6 +23,9 @@ from softbench.workload.operator import Operator
 @dataclass(frozen=True)
 class Workload:
     """One case ready to run: `step` is the call that every metric measures.
+
+    At level model the step of forward_backward is that of training without the optimiser's: logits,
+    and from a cotangent in place of a loss the gradients of all parameters, none of the input.
 
     twin_of: the case that it stands for, where it is that case's twin on the meta device.
     """
@@ -64,25 +69,21 @@ class Workload:
 def build(case: Case) -> Workload:
     """The workload of `case`: module, inputs and, in forward_backward, a cotangent.
 
-    Raises Unsupported with the mechanism's own reason, or for a backend that the device has not
-    got, and UnknownNameError for an unknown mechanism or backend.
+    Raises Unsupported with the mechanism's or the model's own reason, or for a backend that the
+    device has not got, and UnknownNameError for an unknown mechanism or backend.
     """
     mechanism = plugins.load("attention", case.attention)
-    params = params_of(case)
     _check_backend(mechanism, case)
-    reason = mechanism.supports(case.shape, params)
+    reason = _why_not(mechanism, case)
     if reason is not None:
         raise Unsupported(reason)
     backend_ran(case)
     with_gradient = case.mode == "forward_backward"
-    module = _module(mechanism, params, case).train(with_gradient)
+    module = _module(mechanism, case).train(with_gradient)
     if case.compile and case.device != "meta":
         module.compile()
-    inputs = tuple(
-        draw(case, role, smooth=case.inputs == "smooth").requires_grad_(with_gradient)
-        for role in _roles(mechanism, case)
-    )
-    return Workload(case, module, inputs, draw(case, "cotangent") if with_gradient else None)
+    inputs = _inputs(mechanism, case, with_gradient=with_gradient)
+    return Workload(case, module, inputs, _cotangent(case) if with_gradient else None)
 
 
 def backend_ran(case: Case) -> str:
@@ -115,25 +116,37 @@ def resolved(case: Case) -> Case:
 
 
 def params_of(case: Case) -> Any:
-    """The mechanism's own Params of `case`; what it leaves out has the level's default."""
+    """The mechanism's own Params of `case`; what it leaves out has the level's default.
+
+    Of a model it has those of a layer, though the model may give its layers others.
+    """
     mechanism = plugins.load("attention", case.attention)
-    level_defaults = getattr(mechanism, "LEVEL_DEFAULTS", {}).get(case.level, {})
+    inside = "layer" if case.level == "model" else case.level
+    level_defaults = getattr(mechanism, "LEVEL_DEFAULTS", {}).get(inside, {})
     return mechanism.Params(**{**level_defaults, **case.params})
 
 
-def _module(mechanism: ModuleType, params: Any, case: Case) -> nn.Module:
+def _why_not(mechanism: ModuleType, case: Case) -> str | None:
+    if case.level == "model":
+        return model.why_not(case)
+    reason: str | None = mechanism.supports(case.shape, params_of(case))
+    return reason
+
+
+def _module(mechanism: ModuleType, case: Case) -> nn.Module:
     # Layers initialised by torch itself draw from the global stream: seeded too, then restored.
     generator = stream(case, "weights")
     home = torch.device("meta" if case.device == "meta" else "cpu")
     with torch.random.fork_rng(devices=[]), home:
         torch.default_generator.manual_seed(generator.initial_seed())
-        module = _level_module(mechanism, params, case, generator)
+        module = _level_module(mechanism, case, generator)
     return module.to(device=case.device, dtype=torch_dtype(case.dtype))
 
 
-def _level_module(
-    mechanism: ModuleType, params: Any, case: Case, generator: torch.Generator
-) -> nn.Module:
+def _level_module(mechanism: ModuleType, case: Case, generator: torch.Generator) -> nn.Module:
+    if case.level == "model":
+        return model.module(case, generator)
+    params = params_of(case)
     if case.level == "layer":
         layer: nn.Module = mechanism.Attention(
             case.shape, params, backend=case.backend, generator=generator
@@ -148,10 +161,31 @@ def _level_module(
     )
 
 
+def _inputs(mechanism: ModuleType, case: Case, *, with_gradient: bool) -> tuple[Tensor, ...]:
+    if case.level == "model":
+        return (model.draw_input(case),)
+    return tuple(
+        draw(case, role, smooth=case.inputs == "smooth").requires_grad_(with_gradient)
+        for role in _roles(mechanism, case)
+    )
+
+
 def _roles(mechanism: ModuleType, case: Case) -> tuple[str, ...]:
     if case.level == "layer":
         return ("x",)
     return ("q", "v") if getattr(mechanism, "SHARES_KEYS", False) else ("q", "k", "v")
+
+
+def _cotangent(case: Case) -> Tensor:
+    return model.draw_cotangent(case) if case.level == "model" else draw(case, "cotangent")
+
+
+def output_numel(case: Case) -> int:
+    """Entries of one output: as many as the heads hold, of a model those of the logits."""
+    if case.level == "model":
+        return math.prod(model.logits_shape(case))
+    shape = case.shape
+    return shape.batch_size * shape.num_heads * shape.seq_len * shape.head_dim
 
 
 def _check_backend(mechanism: ModuleType, case: Case) -> None:

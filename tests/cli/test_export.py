@@ -19,14 +19,14 @@ from softbench.cli import main
 from softbench.records import Store
 
 
-def record(value: int, environment: str = "e") -> Record:
+def record(value: int, environment: str = "e", **changes: Any) -> Record:
     case: dict[str, Any] = {
         "level": "operator", "attention": "softmax", "params": {}, "backend": "eager",
         "shape": Shape(seq_len=16), "inputs": "normal", "dtype": "float32", "device": "cpu",
         "mode": "forward", "compile": False, "seed": 0,
     }  # fmt: skip
     return Record(
-        case=Case(**case),
+        case=Case(**{**case, **changes}),
         metric="flops",
         unit="FLOP",
         better="lower",
@@ -66,3 +66,13 @@ def test_the_last_record_of_a_key_is_printed(
     assert [(row["environment"], row["value"]) for row in rows] == [("e", "2"), ("f", "3")]
     array = json.loads(exported(folder, "json", monkeypatch, capsys))
     assert [one["values"] for one in array] == [[2], [3]]
+
+
+def test_a_model_is_a_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Store(tmp_path / "e") as store:
+        store.append(record(1, level="model", model={"name": "vit", "depth": 2}))
+        store.append(record(2))
+    rows = list(csv.DictReader(io.StringIO(exported(tmp_path, "csv", monkeypatch, capsys))))
+    assert [row["model"] for row in rows] == ['{"depth": 2, "name": "vit"}', ""]

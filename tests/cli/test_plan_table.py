@@ -150,3 +150,14 @@ def test_numbers_are_for_people() -> None:
         "?", "0.02 ms", "500 ms", "1 s", "119 s", "2 min", "120 min", "2 h",
     ]  # fmt: skip
     assert [clock(s) for s in (0.2, 119.4, 120, 560)] == ["0 s", "119 s", "2 min 0 s", "9 min 20 s"]
+
+
+@pytest.mark.usefixtures("small_vit")
+def test_what_varies_of_a_model_is_told_and_its_length_are_the_tokens() -> None:
+    model = {"name": "small_vit", "depth": [1, 2], "image_size": [32, 64]}
+    given = suite(level="model", model=model, shape={}, attention={"softmax": {}})
+    told = lines(given)
+    assert told[0].split()[:2] == ["depth", "tokens"]
+    assert sorted(line.split()[0:2] for line in told[2:]) == [
+        ["1", "256"], ["1", "64"], ["2", "256"], ["2", "64"],
+    ]  # fmt: skip

@@ -37,3 +37,14 @@ def test_no_two_names_are_alike() -> None:
         for heads in (1, 2)
     ]
     assert len(set(names(many).values())) == len(many) == 16
+
+
+def test_cells_of_two_models_are_told_apart() -> None:
+    models = [{"name": "vit", "depth": depth, "dim": 8} for depth in (1, 2)]
+    models.append({"name": "pyramid", "size": "tiny"})
+    cells = [case(level="model", model=model) for model in models]
+    assert list(names(cells).values()) == [
+        "vit softmax/eager N=16 forward depth=1",
+        "vit softmax/eager N=16 forward depth=2",
+        "pyramid softmax/eager N=16 forward",
+    ]

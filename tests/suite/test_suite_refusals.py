@@ -71,8 +71,9 @@ def test_the_suite_that_the_others_are_made_of_is_good(tmp_path: Path) -> None:
         ("repeats: 1", "seq_len: 4", ["unknown key 'seq_len'", "did you mean 'shape.seq_len'?"]),
         ("repeats: 1", "case_seconds: 4", ["'case_seconds'", "'budget.case_seconds'?"]),
         ("repeats: 1", "name: mine", ["unknown key 'name'", "called after its file"]),
-        ("repeats: 1", "task: {name: x}", ["has no models yet"]),
-        ("level: operator", "level: model", ["has no models yet"]),
+        ("repeats: 1", "task: {name: x}", ["task: ", "it has no tasks"]),
+        ("level: operator", "level: model", ["level model needs the key model"]),
+        ("repeats: 1", "model: {name: vit}", ["goes with level model, not with level operator"]),
     ],
 )
 def test_an_unknown_name_is_named_with_the_nearest_right_one(

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from softbench import plugins
 from softbench.case import Case, Shape
+from softbench.metrics import flops
 from softbench.metrics._roofline import Rates
 from softbench.worker import budget, planning
 from softbench.worker.budget import predict
@@ -104,3 +106,19 @@ def test_a_metric_that_is_refused_alone_leaves_the_case_to_run() -> None:
     assert found["status"] == "run"
     assert set(found["besides"]) == {"latency"}
     assert "of references" in found["reason"]
+
+
+@pytest.mark.usefixtures("small_vit")
+def test_a_model_is_planned_as_any_case_is() -> None:
+    module = plugins.load("models", "small_vit")
+    params = module.Params()
+    model = {"name": "small_vit", **params.model_dump(mode="json")}
+    case = make(level="model", model=model, shape=module.shape(params, 1))
+    found = planned(case, metrics=("latency", "throughput", "flops"))
+    assert found["status"] == "run"
+    assert found["flops"] == sum(flops.closed_form(case).values())
+    assert found["besides"] == {"latency": 0.0, "throughput": 0.0}
+    longer = make(level="model", model={**model, "image_size": 64}, shape=case.shape)
+    assert planned(longer, seen={case.family: [(10**12, 7.0)]})["status"] == "skipped"
+    refused = make(level="model", model=model, shape=case.shape, attention="soft")
+    assert planned(refused)["status"] == "unsupported"
