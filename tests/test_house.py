@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "training": "case plugins models tasks",
     "workload": "case plugins attention models",
     "metrics": "case plugins protocol workload training kernels",
-    "contract": "case plugins protocol workload metrics",
+    "contract": "case plugins protocol workload metrics tasks",
     "worker": "case plugins protocol environment workload metrics",
     "executors": "case",
     "run": "case suite plugins protocol environment records executors",
@@ -49,7 +49,7 @@ MAY_IMPORT_ANYTHING = {"cli", "pytest_plugin"}
 # A script that a side's interpreter runs by file: of that side's softbench, not of its own room.
 SCRIPTS = {"softbench/gate/bench.py": "case plugins workload"}
 NEVER_TORCH = {"statistics", "reports", "case", "suite", "records", "protocol", "plugins"}
-NO_TORCH_AT_THE_TOP = NEVER_TORCH | {"environment", "cli", "executors", "run", "gate"}
+NO_TORCH_AT_THE_TOP = NEVER_TORCH | {"environment", "cli", "executors", "run", "gate", "tasks"}
 TORCH = {"torch", "torchvision", "timm", "fvcore", "triton"}
 HEAVY = {"torch", "numpy", "pandas", "matplotlib"}
 

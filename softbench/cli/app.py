@@ -52,7 +52,7 @@ app.command()(gate)
 @app.command("list")
 def list_room(
     room: Annotated[
-        str, typer.Argument(help="attention, inverse, models, metrics, reports, suites.")
+        str, typer.Argument(help="attention, inverse, models, metrics, reports, tasks, suites.")
     ],
     plugin: PluginFiles = [],
     as_json: AsJson = False,

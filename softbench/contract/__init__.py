@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from softbench import plugins
-from softbench.contract import attention, inverse, metrics, models, optional, reports
+from softbench.contract import attention, inverse, metrics, models, optional, reports, tasks
 
 CHECKS = {
     "attention": attention.CHECKS + optional.CHECKS,
@@ -16,6 +16,7 @@ CHECKS = {
     "models": models.CHECKS,
     "metrics": metrics.CHECKS,
     "reports": reports.CHECKS,
+    "tasks": tasks.CHECKS,
 }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from softbench import plugins
 from softbench.case import Case, Level, Mode, Shape, Unsupported
-from softbench.contract import _fields
+from softbench.contract import fields
 from softbench.metrics import flops
 from softbench.workload import backend_ran, build
 
@@ -58,10 +58,10 @@ def _paper(name: str, module: ModuleType) -> Iterator[str]:
 
 
 def _params(name: str, module: ModuleType) -> Iterator[str]:
-    yield from _fields.problems(module.Params)
-    fields = getattr(module.Params, "model_fields", {})
-    if module.RANK is not None and module.RANK not in fields:
-        known = plugins.did_you_mean(module.RANK, fields)
+    yield from fields.problems(module)
+    known_fields = getattr(module.Params, "model_fields", {})
+    if module.RANK is not None and module.RANK not in known_fields:
+        known = plugins.did_you_mean(module.RANK, known_fields)
         yield f"RANK {module.RANK!r} is no field of Params; {known}"
 
 

@@ -25,7 +25,7 @@ import torch
 
 from softbench import plugins
 from softbench.case import Case, Unsupported
-from softbench.contract import _fields
+from softbench.contract import fields
 from softbench.contract.attention import MODES
 from softbench.metrics import flops
 from softbench.workload import build
@@ -53,7 +53,7 @@ def case(name: str, **changes: Any) -> Case:
 
 
 def _params(name: str, module: ModuleType) -> Iterator[str]:
-    yield from _fields.problems(module.Params)
+    yield from fields.problems(module)
     known = getattr(module.Params, "model_fields", {})
     if "num_classes" not in known:
         yield "Params has no num_classes: logits are [batch_size, num_classes]"

@@ -30,6 +30,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "models": ("Params", "shape", "supports", "build", "draw", "flops"),
     "metrics": ("QUANTITIES", "measure"),
     "reports": ("render",),
+    "tasks": ("Params", "load"),
 }
 
 

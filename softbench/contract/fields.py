@@ -1,8 +1,9 @@
-"""What a plugin's `Params` must be: a frozen value, every field described and bounded."""
+"""What the Params of every room must satisfy: a Value whose fields are described and bounded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from types import ModuleType
 from typing import Annotated, Any, get_args, get_origin
 
 from softbench.case import Value
@@ -10,16 +11,16 @@ from softbench.case import Value
 BOUNDS = ("ge", "gt", "le", "lt", "interval")
 
 
-def problems(params: Any) -> Iterator[str]:
-    """What `params`, a plugin's Params, falls short of."""
-    if not (isinstance(params, type) and issubclass(params, Value)):
+def problems(module: ModuleType) -> Iterator[str]:
+    """What keeps `module.Params` from being a suite's schema and its documentation."""
+    if not (isinstance(module.Params, type) and issubclass(module.Params, Value)):
         yield "Params must be a softbench.case.Value: frozen, refusing unknown fields"
         return
-    for name, field in params.model_fields.items():
+    for name_of_field, field in module.Params.model_fields.items():
         if not field.description:
-            yield f"Params.{name} has no description"
+            yield f"Params.{name_of_field} has no description"
         if _unbounded(field.annotation, field.metadata):
-            yield f"Params.{name} has no bounds"
+            yield f"Params.{name_of_field} has no bounds"
 
 
 def _unbounded(kind: Any, rules: Sequence[Any]) -> bool:

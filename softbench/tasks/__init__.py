@@ -1,0 +1,1 @@
+"""One file a task: a data set or a generated problem that accuracy is measured on."""
