@@ -1,0 +1,1 @@
+"""Training: the paper's recipe and its loop, of timm's parts."""
