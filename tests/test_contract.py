@@ -103,7 +103,12 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mechanisms, "SHAPE", shape)
 
 
-ALL = [(room, name) for room in plugins.ROOMS for name in plugins.names(room)]
+# A model is traced with every mechanism inside, which takes half a minute.
+ALL = [
+    pytest.param(room, name, marks=[pytest.mark.slow] if room == "models" else [])
+    for room in plugins.ROOMS
+    for name in plugins.names(room)
+]
 
 
 @pytest.mark.parametrize(("room", "name"), ALL)
