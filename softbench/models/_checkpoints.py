@@ -107,7 +107,7 @@ def _fitted(
     misfits = list(_misfits(here, sources, own, adapted))
     if misfits:
         raise CheckpointError(
-            f"{len(misfits)} of the file's tensors do not fit: {'; '.join(misfits[:MOST_TOLD])}"
+            f"{len(misfits)} tensors do not fit: {'; '.join(misfits[:MOST_TOLD])}"
             f"{'; …' if len(misfits) > MOST_TOLD else ''}. {_nearest(here)}"
         )
     return here
@@ -121,11 +121,12 @@ def _misfits(
 ) -> Iterator[str]:
     """Of each tensor that does not fit: its name in the file, its shape and the one expected."""
     for name, tensor in here.items():
+        wanted = own.get(name, tensor).shape
+        if tensor.shape != wanted and name not in adapted:
+            yield f"{sources[name]} is {tuple(tensor.shape)}, expected {tuple(wanted)}"
+    for name, tensor in here.items():
         if name not in own:
             yield f"{sources[name]} {tuple(tensor.shape)} is no name of this model"
-        elif tensor.shape != own[name].shape and name not in adapted:
-            wanted = tuple(own[name].shape)
-            yield f"{sources[name]} is {tuple(tensor.shape)}, expected {wanted}"
     for name, tensor in own.items():
         if name not in here and name not in adapted:
             yield f"{name} {tuple(tensor.shape)} is missing"
@@ -153,11 +154,11 @@ def _nearest(here: Mapping[str, Tensor]) -> str:
             blocks[int(found[1])].add(found[2])
     depths = tuple(map(len, blocks))
     if not any(depths):
-        return "They are of no SOFT model"
+        return "The file is of no SOFT model"
     widths = [here.get(f"stages.{stage}.pos_embed") for stage in range(4)]
     dims = tuple(0 if one is None else int(one.shape[-1]) for one in widths)
     near = min(SIZES, key=lambda name: _distance(SIZES[name], depths, dims))
-    fits = "They fit" if _distance(SIZES[near], depths, dims) == 0 else "The nearest model is"
+    fits = "The file fits" if _distance(SIZES[near], depths, dims) == 0 else "The nearest model is"
     return f"{fits} soft_{near}, or soft_norm_{near}"
 
 
