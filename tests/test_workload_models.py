@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from softbench import plugins
 from softbench.case import Case, Unsupported
-from softbench.workload import build, output_numel
+from softbench.workload import build
+from softbench.workload.outputs import output_numel
 
 pytestmark = pytest.mark.usefixtures("small_vit")
 
@@ -85,7 +87,13 @@ def test_on_the_meta_device_the_host_allocates_nothing(
     module = plugins.load("models", "small_vit")
     drawn: list[str] = []
     draw = module.draw
-    monkeypatch.setattr(module, "draw", lambda *a: drawn.append(draw(*a).device.type) or draw(*a))
+
+    def watched(*given: Any) -> Tensor:
+        x_BCHW: Tensor = draw(*given)
+        drawn.append(x_BCHW.device.type)
+        return x_BCHW
+
+    monkeypatch.setattr(module, "draw", watched)
     workload = build(make(device="meta", mode="forward_backward"))
     assert drawn == ["meta"]
     assert workload.step().is_meta

@@ -26,8 +26,9 @@ from softbench.metrics import flops
 from softbench.metrics._dispatch import FUSED_ATTENTION, operator_name
 from softbench.metrics._fused import FusedAttention
 from softbench.metrics._meta import meta_workload
-from softbench.workload import Workload, output_numel
+from softbench.workload import Workload
 from softbench.workload.inputs import torch_dtype
+from softbench.workload.outputs import output_numel
 
 EXPONENTIAL = frozenset(
     f"aten::{name}"

@@ -5,7 +5,6 @@ A case with `compile` is not compiled on the meta device, where no kernel ever r
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -18,6 +17,7 @@ from softbench.case import Case, Unsupported
 from softbench.workload import model
 from softbench.workload.inputs import draw, stream, torch_dtype
 from softbench.workload.operator import Operator
+from softbench.workload.outputs import draw_cotangent
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def build(case: Case) -> Workload:
     if case.compile and case.device != "meta":
         module.compile()
     inputs = _inputs(mechanism, case, with_gradient=with_gradient)
-    return Workload(case, module, inputs, _cotangent(case) if with_gradient else None)
+    return Workload(case, module, inputs, draw_cotangent(case) if with_gradient else None)
 
 
 def backend_ran(case: Case) -> str:
@@ -174,18 +174,6 @@ def _roles(mechanism: ModuleType, case: Case) -> tuple[str, ...]:
     if case.level == "layer":
         return ("x",)
     return ("q", "v") if getattr(mechanism, "SHARES_KEYS", False) else ("q", "k", "v")
-
-
-def _cotangent(case: Case) -> Tensor:
-    return model.draw_cotangent(case) if case.level == "model" else draw(case, "cotangent")
-
-
-def output_numel(case: Case) -> int:
-    """Entries of one output: as many as the heads hold, of a model those of the logits."""
-    if case.level == "model":
-        return math.prod(model.logits_shape(case))
-    shape = case.shape
-    return shape.batch_size * shape.num_heads * shape.seq_len * shape.head_dim
 
 
 def _check_backend(mechanism: ModuleType, case: Case) -> None:
