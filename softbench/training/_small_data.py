@@ -49,13 +49,18 @@ class Data:
 
 def placed(task: Task, device: torch.device) -> Data:
     """The task's sets on `device`."""
-    splits = [
+    train, test = (
         Split(split.inputs.to(device), split.labels.to(device)) for split in (task.train, task.test)
-    ]
+    )
     if not task.is_images:
-        return Data(*splits, None, None)
-    mean_C, deviation_C = _mean_and_deviation(task.train.inputs)
-    return Data(*splits, *(one[None, :, None, None].to(device) for one in (mean_C, deviation_C)))
+        return Data(train, test, None, None)
+    mean, deviation = _mean_and_deviation(task.train.inputs)
+    return Data(train, test, _by_channel(mean, device), _by_channel(deviation, device))
+
+
+def _by_channel(values: Tensor, device: torch.device) -> Tensor:
+    """[C] as [1, C, 1, 1]."""
+    return values[None, :, None, None].to(device)
 
 
 def batches(

@@ -27,7 +27,7 @@ class Training:
 
     def __init__(self, model: nn.Module, task: Task, recipe: SmallRecipe, seed: int) -> None:
         """Put the task beside the model, on its device; the optimizer and schedule are new."""
-        from timm.optim import create_optimizer_v2
+        from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
 
         self.model, self.task, self.recipe, self.seed = model, task, recipe, seed
         self.device = next(model.parameters()).device

@@ -74,7 +74,7 @@ def train_small(
 def _kept_streams(device: torch.device) -> Iterator[None]:
     """The caller's random streams as they were, and cuDNN deterministic and without TF32 inside."""
     # Seeding torch seeds every CUDA device that is in use.
-    cuda = device.type == "cuda" or torch.cuda.is_initialized()
+    cuda = device.type == "cuda" or torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = range(torch.cuda.device_count()) if cuda else ()
     with (
         torch.random.fork_rng(devices=devices),
