@@ -1,7 +1,7 @@
 """What every task must satisfy: it says where it comes from, and loads the same sets twice.
 
-A task may define `model_params(params)`: the parameters of a model that follow from it (num_classes,
-image_size and in_chans, or vocabulary and seq_len), known without loading it.
+A task may define `model_params(params)`: the parameters of a model that follow from it, known
+without loading it: num_classes, image_size and in_chans, or vocabulary and seq_len.
 A task whose data are not on this machine says so by a FileNotFoundError that tells how to get
 them; what it says of itself is then held alone.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def _loaded(name: str, params: str, seed: int) -> Task:
     return task
 
 
-@lru_cache(maxsize=None)  # once a process, whatever the seed
+@cache  # once a process, whatever the seed
 def _seconds(case_json: str) -> float:
     case = Case.model_validate_json(case_json)
     task, recipe = task_of(case), recipe_of(case)

@@ -106,9 +106,7 @@ class Run:
                 self._rates.note(event)
         return self._progress(None, crew)
 
-    def _give_up(
-        self, lost: WorkerLost, left: Todo, repeat: int, crew: Crew
-    ) -> Iterator[Progress]:
+    def _give_up(self, lost: WorkerLost, left: Todo, repeat: int, crew: Crew) -> Iterator[Progress]:
         """The case that lost its worker gets the failure, for every metric it still lacked.
 
         The first that is left gets it where the worker was in none of them.

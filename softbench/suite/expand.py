@@ -80,9 +80,7 @@ def _product(axes: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
         yield dict(zip(axes, values, strict=True))
 
 
-def _resolved(
-    setting: dict[str, Any], suite: Suite, auto_device: str
-) -> Iterator[dict[str, Any]]:
+def _resolved(setting: dict[str, Any], suite: Suite, auto_device: str) -> Iterator[dict[str, Any]]:
     """Device and dtype `auto` replaced, the shape built, of a model's parameters if there are."""
     rest = {key: value for key, value in setting.items() if "." not in key}
     device = auto_device if rest["device"] == "auto" else rest["device"]

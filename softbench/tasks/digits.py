@@ -39,7 +39,6 @@ def model_params(params: Params) -> dict[str, Any]:
     return {"num_classes": 10, "image_size": (8, 8), "in_chans": 1}
 
 
-
 def load(params: Params, *, seed: int, data_root: Path | None = None) -> Task:
     """The digits, split as `params` say; `seed` and `data_root` change nothing."""
     import numpy as np

@@ -56,7 +56,6 @@ def model_params(params: Params) -> dict[str, Any]:
     return {"num_classes": 10, "image_size": (28, 28), "in_chans": 1}
 
 
-
 def load(params: Params, *, seed: int, data_root: Path | None = None) -> Task:
     """The images; `seed` changes nothing.
 

@@ -42,7 +42,6 @@ def model_params(params: Params) -> dict[str, Any]:
     return {"image_size": (params.image_size, params.image_size), "in_chans": 3}
 
 
-
 def load(params: Params, *, seed: int, data_root: Path | None = None) -> Task:
     """The images of train/ and val/ (the test set); `seed` changes nothing.
 

@@ -79,7 +79,6 @@ def model_params(params: Params) -> dict[str, Any]:
     return {"num_classes": 10, "vocabulary": VOCABULARY, "seq_len": params.length}
 
 
-
 def load(params: Params, *, seed: int, data_root: Path | None = None) -> Task:
     """Expressions drawn from `seed`; `data_root` changes nothing.
 

@@ -87,7 +87,6 @@ def model_params(params: Params) -> dict[str, Any]:
     }
 
 
-
 def load(params: Params, *, seed: int, data_root: Path | None = None) -> Task:
     """Sequences drawn from `seed`, train and test from streams of their own.
 

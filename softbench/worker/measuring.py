@@ -87,9 +87,7 @@ def measure_block(
                         costs[case.id] = predict(case, task.seen, task.rates)
                         predicted(case.id, costs[case.id])
                     besides = seconds_besides(name, case, task.float32 or task.rates)
-                    refuse(
-                        costs[case.id], task.budget, case.device, besides, trained(name, case)
-                    )
+                    refuse(costs[case.id], task.budget, case.device, besides, trained(name, case))
                 allowed.append(case)
             except Exception as refusal:  # whatever a mechanism raises is an answer about its case
                 cost = costs.get(case.id)
