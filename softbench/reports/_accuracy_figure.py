@@ -12,6 +12,7 @@ from softbench.reports._labels import DISPLAY, labels, quantity_name
 from softbench.reports._page import UNDER_PANELS
 from softbench.reports._style import Stroke
 from softbench.reports._trained import COSTS, Field, Trained
+from softbench.reports._units import human
 from softbench.statistics.paired import Difference
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 ACROSS = 3  # panels side by side
 UNDER_ROW = UNDER_PANELS + 0.2  # an axis with its name, and the next row's title
-MARGIN = 0.12
+MARGIN, FLAT = 0.12, 3.0
 MINUS = str.maketrans("-", "−")
 
 
@@ -63,11 +64,7 @@ def _cost(
     """Means over seeds, a thin line from the lowest to the highest seed behind each."""
     unit = COSTS[quantity][0]
     placed = [(x, one) for one in shown if (x := one.cost(quantity))]
-    across = _axes.value_span((x for x, _ in placed), MARGIN)
-    axes.set(xscale="log", xlim=(across.low, across.high))
-    axes.minorticks_off()
-    ticks = _axes.few_ticks(across, unit)
-    axes.set_xticks(ticks, labels=[_axes.tick_label(tick, unit) for tick in ticks])
+    _lay_across(axes, [x for x, _ in placed], unit)
     for x, one in placed:
         found, colour = against.get(one.series), strokes[one.series].look.colour
         values = [100 * value for value in one.accuracy.values()]
@@ -79,6 +76,22 @@ def _cost(
     sample = " of a sample" if COSTS[quantity][1] else ""
     axes.set_title(f"{quantity_name(quantity)}{sample}")
     axes.margins(y=0.08)
+
+
+def _lay_across(axes: Axes, values: Sequence[float], unit: str) -> None:
+    """Logarithmic where costs differ threefold; else linear, and no wider than they need."""
+    low, high = min(values), max(values)
+    if high < FLAT * low:
+        room = max(MARGIN * (high - low), 0.02 * high)
+        axes.set_xlim(low - room, high + room)
+        axes.locator_params(axis="x", nbins=2)
+        axes.xaxis.set_major_formatter(lambda value, _: human(value, unit))
+        return
+    across = _axes.value_span(values, MARGIN)
+    axes.set(xscale="log", xlim=(across.low, across.high))
+    axes.minorticks_off()
+    ticks = _axes.few_ticks(across, unit)
+    axes.set_xticks(ticks, labels=[_axes.tick_label(tick, unit) for tick in ticks])
 
 
 def _differences(

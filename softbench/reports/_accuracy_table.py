@@ -75,9 +75,8 @@ def _paired(found: Difference | None) -> dict[str, object]:
 def _accuracy(one: Trained) -> str:
     values = [100 * value for value in one.accuracy.values()]
     mean = 100 * (one.mean or 0.0)
-    return (
-        f"{mean:.1f} [{min(values):.1f}, {max(values):.1f}]" if len(values) > 1 else f"{mean:.1f}"
-    )
+    spread = f" [{min(values):.1f}, {max(values):.1f}]" if len(values) > 1 else ""
+    return f"{mean:.1f}{spread}"
 
 
 def _difference(found: Difference | None) -> str:

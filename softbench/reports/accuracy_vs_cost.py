@@ -8,6 +8,7 @@ the ids of the records it came from.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,12 @@ def _said_of_trainings(field: Field) -> str:
 def _lost(field: Field) -> str:
     """Which trainings have no accuracy, and why."""
     names = labels([one.series for one in field.trained])
-    said = [
-        f"{names[one.series]} seed {seed} ({' '.join(why.split())})"
-        for one in field.trained
-        for seed, why in sorted(one.lost.items())
-    ]
-    more = f" and {len(said) - 6} more" if len(said) > 6 else ""
-    return f"Not trained: {'; '.join(said[:6])}{more}." if said else ""
+    lost: dict[str, list[str]] = defaultdict(list)
+    for one in field.trained:
+        by_reason: dict[str, list[int]] = defaultdict(list)
+        for seed, why in sorted(one.lost.items()):
+            by_reason[" ".join(why.split())].append(seed)
+        for why, seeds in by_reason.items():
+            lost[why].append(f"{names[one.series]} {', '.join(map(str, seeds))}")
+    said = [f"{'; '.join(whose)} ({why})" for why, whose in lost.items()]
+    return f"Seeds without an accuracy: {'; '.join(said)}." if said else ""
