@@ -18,67 +18,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from softbench import plugins
-from softbench.case import Mode, Shape, Value
+from softbench.case import Mode, Shape
 from softbench.models import _counts, _initial
-from softbench.models._fields import ImageSize, InChans, NumClasses
 from softbench.models._plain import Plain
 from softbench.models._stages import gridless
+from softbench.models._vit_params import Params as Params
 
 LONG = Shape(seq_len=2**14)
-
-
-class Params(Value):
-    """What a plain transformer lets one choose."""
-
-    image_size: ImageSize = (224, 224)
-    patch_size: int = Field(default=16, ge=1, le=2**10, description="pixels along a token's side")
-    in_chans: InChans = 3
-    vocabulary: Annotated[int, Field(ge=2, le=2**20)] | None = Field(
-        default=None, description="tokens are numbers below it, not patches of an image"
-    )
-    seq_len: Annotated[int, Field(ge=1, le=2**24)] | None = Field(
-        default=None, description="tokens of a sequence; with a vocabulary only"
-    )
-    depth: int = Field(default=12, ge=1, le=2**10, description="blocks")
-    dim: int = Field(default=384, ge=1, le=2**16, description="channels")
-    num_heads: int = Field(default=6, ge=1, le=2**10, description="heads; they divide the channels")
-    mlp_ratio: float = Field(default=4.0, ge=0.25, le=16, description="an MLP's width over dim")
-    num_classes: NumClasses = 1000
-    pool: Literal["mean", "last"] = Field(
-        default="mean", description="what goes to the head: the mean of all tokens, or the last"
-    )
-    pos_std: float = Field(
-        default=0.02, ge=0, le=10, description="spread of the position embeddings at first"
-    )
-
-    @model_validator(mode="after")
-    def _fits(self) -> Params:
-        if (self.vocabulary is None) != (self.seq_len is None):
-            raise ValueError(
-                f"vocabulary is {self.vocabulary} and seq_len {self.seq_len}; "
-                "a sequence has both, an image neither"
-            )
-        if self.dim % self.num_heads:
-            raise ValueError(
-                f"{self.num_heads} heads do not divide dim {self.dim}; "
-                f"take {_nearest_divisor(self.num_heads, self.dim)} heads"
-            )
-        if self.vocabulary is None and any(side % self.patch_size for side in self.image_size):
-            rows, columns = (
-                max(1, round(side / self.patch_size)) * self.patch_size for side in self.image_size
-            )
-            raise ValueError(
-                f"patches of {self.patch_size} do not tile an image of "
-                f"{self.image_size[0]}x{self.image_size[1]}; take {rows}x{columns}"
-            )
-        return self
 
 
 def shape(params: Params, batch_size: int) -> Shape:
@@ -203,8 +155,3 @@ def _attention(params: Params, mechanism: str, given: Mapping[str, Any]) -> Any:
 def _need_a_grid(module: ModuleType, defaults: Mapping[str, Any]) -> bool:
     """Whether a mechanism with these has no meaning for tokens in a row, however many."""
     return module.supports(gridless(LONG), module.Params(**defaults)) is not None
-
-
-def _nearest_divisor(wanted: int, of: int) -> int:
-    divisors = [number for number in range(1, min(of, 2**10) + 1) if of % number == 0]
-    return min(divisors, key=lambda number: (abs(number - wanted), number))

@@ -1,7 +1,7 @@
 """Options that the pyramid's stages have: Linformer by a convolution, Nyströmformer by 2-D means.
 
-Seen red: channels of a head mixed with another head's, rows and columns swapped, keys and values
-compressed by one convolution, a stride of one more, means of segments in place of windows.
+Seen red: rows and columns swapped, filters transposed, their channels in and out exchanged, means
+of segments in place of windows.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def test_keys_and_values_are_compressed_by_convolutions_of_their_own() -> None:
         "key_projection": (4, 4, 4, 4),
         "value_projection": (4, 4, 4, 4),
     }
+    assert not torch.equal(*weights.values())
     q, k, v = heads(1), heads(2), heads(3)
     out = linformer.attend(q, k, v, params=params, weights=weights, grid=(8, 12))
     wanted = torch.empty_like(out)

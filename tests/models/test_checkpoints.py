@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from softbench.models import CheckpointError, _released, load_released
+from softbench.models._checkpoints import checkpoint_filter_fn
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_timm_fits_a_file_to_other_classes_and_channels(
     released: dict[str, Tensor], tmp_path: Path
 ) -> None:
     overlay = {"file": str(saved(released, tmp_path / "soft.pth"))}
-    options = {"pretrained": True, "pretrained_cfg_overlay": overlay}
+    options: dict[str, Any] = {"pretrained": True, "pretrained_cfg_overlay": overlay}
     whole = create(**options)
     assert torch.equal(whole.head.weight, released["head.weight"])
     other = create(num_classes=10, in_chans=1, img_size=64, **options)
@@ -105,34 +106,37 @@ def test_positions_are_resized_to_the_model(released: dict[str, Tensor], tmp_pat
     assert torch.allclose(small(image), whole(image), rtol=1e-3, atol=1e-3)
 
 
-def test_a_file_of_another_model_says_which(released: dict[str, Tensor], tmp_path: Path) -> None:
-    medium = create("soft_medium")
-    path = saved(medium.state_dict(), tmp_path / "medium.pth")
+def test_a_file_of_another_model_says_which(released: dict[str, Tensor]) -> None:
+    with torch.device("meta"):
+        tiny, medium = create(), create("soft_medium")
     with pytest.raises(CheckpointError) as told:
-        load_released(create(), path)
+        checkpoint_filter_fn(medium.state_dict(), tiny)
     text = str(told.value)
     assert "The file fits soft_medium, or soft_norm_medium" in text
     assert "stages.2.pos_embed is (1, 196, 288), expected (1, 196, 320)" in text
     with pytest.raises(CheckpointError, match="The file fits soft_tiny"):
-        load_released(medium, saved(released, tmp_path / "tiny.pth"))
+        checkpoint_filter_fn(released, medium)
+    fewer = {name: one for name, one in released.items() if not name.startswith("block3.2")}
+    with pytest.raises(CheckpointError, match="The nearest model is soft_tiny"):
+        checkpoint_filter_fn(fewer, tiny)
 
 
 def test_a_tensor_too_few_too_many_or_of_another_shape_is_named(
     released: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    name = "block3.1.att.norm1.weight"
+    model, name = create(), "block3.1.att.norm1.weight"
     tensor = released.pop(name)
     with pytest.raises(CheckpointError, match=r"2\.blocks\.1\.norm1\.weight \(320,\) is missing"):
-        load_released(create(), saved(released, tmp_path / "one.pth"))
+        load_released(model, saved(released, tmp_path / "one.pth"))
     released[name] = tensor[:100]
     with pytest.raises(CheckpointError, match=rf"{name} is \(100,\), expected \(320,\)"):
-        load_released(create(), saved(released, tmp_path / "two.pth"))
+        checkpoint_filter_fn(released, model)
     released[name] = tensor
     released["block3.1.att.extra"] = tensor
     with pytest.raises(CheckpointError, match=r"extra \(320,\) is no name of this model"):
-        load_released(create(), saved(released, tmp_path / "three.pth"))
+        checkpoint_filter_fn(released, model)
     with pytest.raises(CheckpointError, match="no SOFT model"):
-        load_released(create(), saved({"fc.weight": tensor}, tmp_path / "four.pth"))
+        load_released(model, saved({"fc.weight": tensor}, tmp_path / "four.pth"))
 
 
 class Runs:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import timm
 import torch
-from timm.data import resolve_data_config
+from timm.data.config import resolve_data_config
 from timm.models import group_parameters
 from torch import nn
 
@@ -158,7 +158,7 @@ def test_groups_for_a_learning_rate_by_depth_hold_every_parameter_once() -> None
 
 
 def test_how_images_are_prepared_is_the_authors_evaluation() -> None:
-    data = resolve_data_config(model=create(img_size=224))
+    data: Any = resolve_data_config(model=create(img_size=224))  # type: ignore[no-untyped-call]
     assert data["input_size"] == (3, 224, 224)
     assert (data["crop_pct"], data["interpolation"]) == (0.875, "bicubic")
     assert data["mean"] == (0.485, 0.456, 0.406)
@@ -176,7 +176,7 @@ def test_the_mechanism_and_its_backend_can_be_chosen() -> None:
 
 
 def test_a_plain_transformer_by_name() -> None:
-    options = {"depth": 2, "dim": 32, "num_heads": 2, "patch_size": 8}
+    options: dict[str, Any] = {"depth": 2, "dim": 32, "num_heads": 2, "patch_size": 8}
     model = create("vit_performer", drop_path_rate=0.1, drop_rate=0.2, **options)
     assert [block.drop_path.drop_prob for block in model.blocks] == [0.0, 0.1]
     assert model.head_drop.p == 0.2
