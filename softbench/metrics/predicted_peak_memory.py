@@ -3,9 +3,10 @@
 The same definition as peak_memory: the most bytes alive during one step, without those that lived
 before it. Nothing is computed, so a million tokens take as long as a hundred.
 CPU: held against the allocator's events, float32 and float64 agree within 1 % for every mechanism,
-backend, mode and level, kernels with workspace through formulas (_workspace.py). bfloat16 and
-float16 do but for what oneDNN packs for their products, 0.05 to 0.9 MiB a call and thread, which is
-not in it: at 784 tokens 85 to 100 % are predicted, less below, more above.
+backend and mode at the levels operator and layer, and within 2 % for the models of the packaged
+suites; kernels with workspace through formulas (_workspace.py). bfloat16 and float16 do but for
+what oneDNN packs for their products, 0.05 to 0.9 MiB a call and thread, which is not in it: at 784
+tokens 85 to 100 % are predicted, less below, more above.
 CUDA: the fused attention of the device is named explicitly (_fused.py), its workspace follows the
 sources (_cuda_workspace.py), and sizes are rounded as its allocator does; never compared with a GPU
 yet. What cuDNN's convolutions take is not known.

@@ -23,6 +23,7 @@ from softbench.metrics import (
 )  # fmt: skip
 from softbench.metrics._work import work_of
 from softbench.protocol import Protocol
+from softbench.suite import expand, find, parse, read
 from softbench.worker.budget import predict
 from softbench.worker.rates import UNLIMITED
 from softbench.workload import build
@@ -96,3 +97,23 @@ def test_prediction_needs_no_memory_at_any_length() -> None:
     model = {"name": "small_vit", **params.model_dump(mode="json")}
     long = make().model_copy(update={"model": model, "shape": module.shape(params, 1)})
     assert predicted_peak_memory.predict(long) > 2**44
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["forward", "forward_backward"])
+def test_the_suite_of_table_2_has_the_papers_backbone_in_it(mode: str) -> None:
+    path = find("pyramid")
+    [soft] = [
+        case
+        for case in expand(parse(read(path), "pyramid", str(path)), "cpu")
+        if (case.attention, case.backend, case.mode) == ("soft", "eager", mode)
+    ]
+    workload = build(soft)
+    (count,) = parameters.measure(workload, Protocol())["parameters"].values
+    assert count == 13_069_056  # 13 M, the paper's Table 1
+    counted = flops.measure(workload, Protocol())
+    if mode == "forward":
+        assert counted["macs"].values[0] == pytest.approx(1.969e9, rel=1e-3)
+        assert counted["macs_with_newton"].values[0] == pytest.approx(2.157e9, rel=1e-3)
+    (peak,) = peak_memory.measure(workload, Protocol())["peak_memory"].values
+    assert predicted_peak_memory.predict(soft) == pytest.approx(peak, rel=0.02)
