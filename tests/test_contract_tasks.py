@@ -1,7 +1,8 @@
 """A task that breaks a rule of its room is found out; one whose data are elsewhere is not.
 
-The stand-ins below break one rule each: that is the list of mutants. The checks themselves were
-emptied one at a time, and a stand-in was let through each time.
+The stand-ins below break one rule each: that is the list of mutants. Seen red for a rule left
+out: the lines of the docstring, descriptions of fields, what a task says of itself, two loadings
+that differ, torch's own stream, no word on how to get the data.
 """
 
 import sys

@@ -1,7 +1,6 @@
 """Fashion-MNIST is read from IDX files that are what they should be, or it is said what is wrong.
 
-Mutants seen red: hashes not compared, the packed file hashed, labels for images, train for test,
-one of the places not looked in, a root preferred to the package reversed, the header not held.
+Mutants seen red: hashes not compared, a header not held, train for test, a place not looked in.
 """
 
 import gzip

@@ -1,7 +1,7 @@
 """Every answer stands behind its key; sequences are the same everywhere; baselines are counted.
 
-Mutants seen red: keys drawn with replacement, the key before asked for, values off by one, train
-and test from one stream, the seed left out, a block's size felt, the majority for a baseline.
+Mutants seen red: keys drawn with replacement, the key before asked for, train and test from one
+stream, the seed left out, the rarest value for the most frequent.
 """
 
 import collections

@@ -1,7 +1,7 @@
 """Sets that do not fit each other are refused; what a task says of itself follows from them.
 
-Mutants seen red: dtypes, label and token ranges, sizes and the vocabulary of images not looked at,
-the majority taken of the train set, a grid of a patch that does not tile.
+Mutants seen red: another form of inputs, a negative label and a patch that does not tile let
+through, the majority taken of the train set.
 """
 
 import dataclasses
