@@ -1,8 +1,7 @@
-"""Suites with a task: complete in the case, the model fitted to it, and what does not go together.
+"""Suites with a task: complete in the case, the model fitted to it, what may not go together.
 
-Mutants seen red: defaults of task or recipe left out of the case, a model's own classes let through,
-the batch of the shape instead of the recipe's, mechanisms before seeds, a latency beside a second
-worker let through, repeats beside seeds let through.
+Mutants seen red: a model's own classes let through, a latency beside a second worker let through,
+mechanisms before seeds, repeats beside seeds let through.
 """
 
 from __future__ import annotations
