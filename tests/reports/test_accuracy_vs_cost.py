@@ -1,7 +1,7 @@
 """Accuracy against cost: means, paired verdicts, costs of a sample, and files that say so.
 
-Mutants seen red: unpaired intervals, a beaten mechanism that shares no seed, batches not divided
-out, a lost training not told, lengths or tasks thrown together.
+Mutants seen red: seeds that only one side has compared, batches not divided out, tasks thrown
+together.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from reports.synthetic_records import case, record
 
 from softbench.case import Record
-from softbench.reports import accuracy_vs_cost
+from softbench.reports import _accuracy_table, accuracy_vs_cost
 from softbench.reports._trained import fields
 
 TASK = {
@@ -48,49 +48,46 @@ BETTER = (0.82, 0.721, 0.919)
 OVERLAPPING = (0.86, 0.71, 0.88)
 
 
-def rows(folder: Path) -> dict[str, dict[str, str]]:
-    with (folder / "accuracy_vs_cost.csv").open(encoding="utf-8") as file:
-        return {row["attention"]: row for row in csv.DictReader(file)}
+def rows(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """The rows of the CSV by mechanism."""
+    [field] = fields(records)
+    return {str(row["attention"]): row for row in _accuracy_table.rows(field)}
 
 
-def test_a_win_is_told_by_pairs_and_by_nothing_else(tmp_path: Path) -> None:
-    records = trained("softmax", BASE) + trained("soft", BETTER) + trained("linformer", OVERLAPPING)
-    accuracy_vs_cost.render(records, tmp_path)
-    told = rows(tmp_path)
-    assert float(told["soft"]["low"]) > 0
+def test_a_win_is_told_by_pairs_and_by_nothing_else() -> None:
+    told = rows(
+        trained("softmax", BASE) + trained("soft", BETTER) + trained("linformer", OVERLAPPING)
+    )
+    assert told["soft"]["low"] > 0
     assert told["soft"]["beats"] == "softmax (eager)"
-    assert float(told["linformer"]["low"]) < 0 < float(told["linformer"]["high"])
+    assert told["linformer"]["low"] < 0 < told["linformer"]["high"]
     assert told["linformer"]["beats"] == told["softmax"]["beats"] == ""
 
 
-def test_an_unpaired_difference_is_no_win(tmp_path: Path) -> None:
+def test_an_unpaired_difference_is_no_win() -> None:
     """Far apart, but of other seeds: nothing can be said."""
-    better = [r for r in trained("soft", (0.99,) * 6) if r.case.seed > 2]
-    accuracy_vs_cost.render(trained("softmax", BASE) + better, tmp_path)
-    told = rows(tmp_path)
+    better = [r for r in trained("soft", (0.99, 0.98, 0.99, 0.99, 0.98, 0.99)) if r.case.seed > 2]
+    told = rows(trained("softmax", BASE) + better)
     assert told["soft"]["without_interval"] == "no shared seed"
     assert told["soft"]["beats"] == ""
     [field] = fields(trained("softmax", BASE) + better)
     assert all(found.side == 0 for found in field.against_reference().values())
 
 
-def test_costs_are_of_a_sample_and_means_over_seeds(tmp_path: Path) -> None:
-    accuracy_vs_cost.render(trained("softmax", BASE), tmp_path)
-    [told] = rows(tmp_path).values()
-    assert float(told["flops"]) == 1000
-    assert float(told["training_cpu_time"]) == 11
-    assert float(told["step_peak_memory"]) == 4096
-    assert float(told["accuracy"]) == pytest.approx(0.8)
+def test_costs_are_of_a_sample_and_means_over_seeds() -> None:
+    told = rows(trained("softmax", BASE))["softmax"]
+    assert (told["flops"], told["training_cpu_time"], told["step_peak_memory"]) == (1000, 11, 4096)
+    assert told["accuracy"] == pytest.approx(0.8)
 
 
-def test_what_was_lost_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_what_was_lost_is_told_with_its_reason() -> None:
     broken = record(
         case("soft", seed=4, level="model", model=MODEL, task=TASK, mode="forward_backward",
              shape={"batch_size": 8, "seq_len": 64}),
         "accuracy", status="error", reason="the loss is nan at epoch 1",
     )  # fmt: skip
-    accuracy_vs_cost.render([*trained("softmax", BASE), broken], tmp_path)
-    text = (tmp_path / "accuracy_vs_cost.md").read_text(encoding="utf-8")
+    [field] = fields([*trained("softmax", BASE), broken])
+    text = " ".join(accuracy_vs_cost.notes(field, {}))
     assert "SOFT 4 (error: the loss is nan at epoch 1)" in text
     assert "Tuning: none." in text
     assert "0.5 to 2.5" in text
@@ -100,6 +97,8 @@ def test_a_task_is_a_figure_of_its_own(tmp_path: Path) -> None:
     other = {**TASK, "recipe": {**TASK["recipe"], "epochs": 9}}  # type: ignore[dict-item]
     records = trained("softmax", BASE) + trained("soft", BETTER, task=other)
     files = {path.name for path in accuracy_vs_cost.render(records, tmp_path)}
+    with (tmp_path / "accuracy_vs_cost.csv").open(encoding="utf-8") as file:
+        assert [row["attention"] for row in csv.DictReader(file)] == ["softmax", "soft"]
     figures = sorted(name for name in files if name.endswith(".png"))
     assert len(figures) == 2
     assert all("epochs" in name for name in figures)
