@@ -159,8 +159,8 @@ def _outcomes(
 
 
 def _placed(case: Case, task: Task) -> Workload:
-    place = None if task.place is None else Path(task.place)
-    return replace(build(case), place=place)
+    workload = build(case)
+    return replace(workload, place=Path(task.place)) if task.place else workload
 
 
 def _sentinel(task: Task, device: str) -> Sentinel:
