@@ -69,7 +69,7 @@ def resolved(given: Mapping[str, Any], metric: str) -> tuple[dict[str, Any], dic
         for part, value in parts.items()
     }
     told = {part: value.model_dump(mode="json") for part, value in values.items()}
-    follows = getattr(module, "model_params", lambda params: {})(values["params"])
+    follows: dict[str, Any] = getattr(module, "model_params", lambda params: {})(values["params"])
     return {"name": name, **{k: told[k] for k in ("params", "recipe")}, **told["limits"]}, follows
 
 

@@ -33,7 +33,12 @@ def trained(attention: str, values: Sequence[float], **changes: Any) -> list[Rec
         shape = {"batch_size": 8, "seq_len": 64}
         one = case(attention, seed=seed, mode="forward_backward", shape=shape, **fields)
         curve = [{"epoch": 0, "test_accuracy": value / 2}, {"epoch": 1, "test_accuracy": value}]
-        detail = {"curve": curve, "step_peak_memory": 4096, "load": [0.5, 2.5], "tuning": "none"}
+        detail: dict[str, Any] = {
+            "curve": curve,
+            "step_peak_memory": 4096,
+            "load": [0.5, 2.5],
+            "tuning": "none",
+        }
         made += [
             record(one, "accuracy", [value], better="higher", **detail),
             record(one, "training_cpu_time", [10.0 + seed]),
