@@ -50,7 +50,8 @@ def run_suite(name: str, options: Options) -> int:
             for _ in range(suite.workers)
         ]
         crew = crews[0]
-        crew.hire()  # it imports torch while the mechanisms are read here
+        for each in crews:
+            each.hire()  # they import torch while the mechanisms are read here
         expand(suite, "cpu")
         environment = crew.environment()
         cases = expand(suite, environment.auto_device)

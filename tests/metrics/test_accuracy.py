@@ -165,7 +165,7 @@ def test_energy_says_why_there_is_none() -> None:
 def test_every_mechanism_can_learn_256_digits_by_heart(attention: str) -> None:
     """It is the train accuracy that is looked at: what 256 images are enough to learn by heart."""
     of = case(
-        attention, dim=48, train_samples=256, test_samples=32, batch_size=32, epochs=120,
+        attention, dim=48, train_samples=256, test_samples=32, batch_size=32, epochs=80,
         learning_rate=3e-3, weight_decay=0.0,
     )  # fmt: skip
     curve = measured(of)["accuracy"].detail["curve"]
