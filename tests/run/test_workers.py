@@ -22,6 +22,7 @@ SUITE = {
     "seed": [0, 1],
     "workers": 2,
     "metrics": ["accuracy"],
+    "budget": {"case_seconds": 2000},
 }
 
 
