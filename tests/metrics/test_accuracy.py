@@ -1,8 +1,4 @@
-"""The metric accuracy: the same from the same seed, killed or not, within its budget, and told.
-
-Mutants seen red: weights of another seed, a training that begins anew after a kill, its checkpoint
-left behind, seconds of a call told for those of a training, limits of samples ignored.
-"""
+"""The metric accuracy: the same from the same seed, killed or not, within its budget, and told."""
 
 from __future__ import annotations
 

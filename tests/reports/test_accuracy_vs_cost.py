@@ -1,8 +1,4 @@
-"""Accuracy against cost: means, paired verdicts, costs of a sample, and files that say so.
-
-Mutants seen red: seeds that only one side has compared, batches not divided out, tasks thrown
-together.
-"""
+"""Accuracy against cost: means, paired verdicts, costs of a sample, and files that say so."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Workers side by side: every training once, one writer of records, and going on after a kill.
-
-Lanes that run one after the other were seen red.
-"""
+"""Workers side by side: every training once, one writer of records, and going on after a kill."""
 
 from __future__ import annotations
 

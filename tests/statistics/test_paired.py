@@ -1,7 +1,6 @@
 """Paired differences: known values, coverage, and no verdict where there is none to be had.
 
-Mutants seen red: seeds that one side lacks counted, the quantile of one side, Bonferroni left out,
-a spread of none taken for certainty.
+Mutants seen red: the quantile of one side, Bonferroni left out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Suites with a task: complete in the case, the model fitted to it, what may not go together.
-
-Mutants seen red: a model's own classes let through, a latency beside a second worker let through,
-mechanisms before seeds, repeats beside seeds let through.
-"""
+"""Suites with a task: complete in the case, the model fitted to it, what may not go together."""
 
 from __future__ import annotations
 
