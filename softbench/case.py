@@ -23,8 +23,7 @@ Status = Literal["ok", "unsupported", "skipped", "out_of_memory", "timeout", "er
 Size = Annotated[int, Field(ge=1, le=2**40)]
 Number = Annotated[int, Field()] | Annotated[float, Field(allow_inf_nan=False)]
 CLOCKED = frozenset({"s", "image/s"})  # units of what is told by a clock
-# The parameters of a model that set how many tokens there are, and nothing else.
-LENGTHS = frozenset({"image_size", "seq_len"})
+LENGTHS = frozenset({"image_size", "seq_len"})  # of a model: they set its tokens, nothing else
 
 
 class Unsupported(Exception):  # noqa: N818 - a finding, not an error
@@ -96,7 +95,7 @@ class Case(Value):
     """All that reproduces one measurement; its content hash is the case id.
 
     model: its name and parameters, else None; `shape` is then that of the attention in its first
-    block, and `params` are those that the mechanism was given: the model has the others.
+    block, and `params` those that the mechanism was given. task: how it is trained, else None.
     """
 
     level: Level
@@ -105,7 +104,7 @@ class Case(Value):
     backend: str
     shape: Shape
     model: dict[str, Any] | None = None
-    task: None = None
+    task: dict[str, Any] | None = None
     inputs: Inputs
     dtype: Dtype
     device: str
@@ -115,9 +114,10 @@ class Case(Value):
 
     @model_validator(mode="after")
     def _a_model_at_its_level(self) -> Case:
-        wanted = self.level == "model"
-        if wanted != (self.model is not None) or (wanted and "name" not in (self.model or {})):
-            raise ValueError(f"a model, with a name, goes with level model; here {self.model}")
+        deep = self.level == "model"
+        for what, given, needed in (("model", self.model, deep), ("task", self.task, False)):
+            if needed if given is None else not (deep and "name" in given):
+                raise ValueError(f"a {what}, with a name, goes with level model; here {given}")
         return self
 
     @property
@@ -129,20 +129,22 @@ class Case(Value):
     def block(self) -> str:
         """The id of the cases measured interleaved: one model, shape, dtype, device and mode."""
         alike = self.model_dump(mode="json", include={"level", "shape", "dtype", "device", "mode"})
-        return content_hash(alike | ({"model": self.model} if self.model else {}))
+        alike |= {"model": self.model} if self.model else {}
+        return self.id if self.task else content_hash(alike)  # trainings take no turns
 
     @property
     def family(self) -> str:
         """The id of all cases that differ from this one in length alone."""
-        alike = self.model_dump(mode="json", exclude={"seed", "shape"})
+        alike = self.model_dump(mode="json", exclude={"seed", "shape"}) | {"model": self.body}
         sizes = self.shape.model_dump(include={"batch_size", "num_heads", "head_dim"})
-        return content_hash(alike | {"shape": sizes, "model": self.body})
+        return content_hash(alike | {"shape": sizes})
 
     @property
     def label(self) -> str:
-        """A short name for people: model, mechanism, backend, tokens, mode."""
+        """A short name for people: model, mechanism, backend, tokens, mode or task and seed."""
         model = f"{self.model['name']} " if self.model else ""
-        return f"{model}{self.attention}/{self.backend} N={self.shape.seq_len} {self.mode}"
+        last = f"{self.task['name']} seed {self.seed}" if self.task else self.mode
+        return f"{model}{self.attention}/{self.backend} N={self.shape.seq_len} {last}"
 
     @property
     def body(self) -> dict[str, Any] | None:

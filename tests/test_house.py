@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "models": "case plugins attention",
     "training": "case plugins models tasks",
     "workload": "case plugins attention models",
-    "metrics": "case plugins protocol workload training kernels",
+    "metrics": "case plugins protocol workload training tasks kernels",
     "contract": "case plugins protocol workload metrics tasks",
     "worker": "case plugins protocol environment workload metrics",
     "executors": "case",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,13 @@ Changes = Annotated[
 PluginFiles = Annotated[
     list[Path], typer.Option("--plugin", help="A Python file that joins its room for this call.")
 ]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where tasks find data of your own, such as Fashion-MNIST's files.",
+        envvar="SOFTBENCH_DATA_ROOT",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
 
 
@@ -33,6 +41,15 @@ def adopt(files: list[Path]) -> None:
             plugins.adopt(file)
         except (ValueError, OSError) as error:
             raise BadInputError(str(error)) from None
+
+
+def find_data_in(root: Path | None) -> None:
+    """Tell the workers, which inherit the environment, where data are. Raises BadInputError."""
+    if root is None:
+        return
+    if not root.is_dir():
+        raise BadInputError(f"--data-root {root}: no such folder")
+    os.environ["SOFTBENCH_DATA_ROOT"] = str(root.resolve())
 
 
 def all_changes(changes: list[str], device: str | None) -> list[str]:

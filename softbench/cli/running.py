@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ from softbench.cli.display import conclude, display, note
 from softbench.environment import Environment, Invocation
 from softbench.records import Store
 from softbench.run import Context, Crew, Ledger, Run
+from softbench.run.asking import KEPT
 from softbench.suite import SuiteError, expand
 
 
@@ -40,8 +43,15 @@ def run_suite(name: str, options: Options) -> int:
     end_as_interrupted()
     choice = choose(name, options.only, options.changes, options.plugins)
     suite = choice.suite
-    with Crew(_executor(options.executor), suite.protocol, choice.plugins) as crew:
-        crew.hire()  # it imports torch while the mechanisms are read here
+    executor = _executor(options.executor)
+    with contextlib.ExitStack() as stack:
+        crews = [
+            stack.enter_context(Crew(executor, suite.protocol, choice.plugins))
+            for _ in range(suite.workers)
+        ]
+        crew = crews[0]
+        for each in crews:
+            each.hire()  # they import torch while the mechanisms are read here
         expand(suite, "cpu")
         environment = crew.environment()
         cases = expand(suite, environment.auto_device)
@@ -50,11 +60,13 @@ def run_suite(name: str, options: Options) -> int:
         with Store(where) as store:
             context = Context(suite.protocol, environment, invocation(choice.plugins))
             known = _known(store, options, context)
+            if options.fresh:
+                shutil.rmtree(where / KEPT, ignore_errors=True)
             ledger = Ledger(known, suite.budget)
             narrowed = bool(options.changes or options.only)
             results.describe(where, suite, cases, environment, narrowed=narrowed)
             results.keep_suite(where, choice.path, choice.raw if narrowed else None)
-            sweep = Run(suite, cases, crew, store, ledger, context)
+            sweep = Run(suite, cases, crews, store, ledger, context)
             if not sweep.total:
                 note(f"nothing to measure: all is recorded in {where}; --fresh measures it again")
             display(sweep.measure(), suite.name)

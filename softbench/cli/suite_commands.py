@@ -10,6 +10,7 @@ import typer
 from softbench.cli.options import (
     AsJson,
     Changes,
+    DataRoot,
     Device,
     Only,
     Out,
@@ -17,6 +18,7 @@ from softbench.cli.options import (
     SuiteName,
     adopt,
     all_changes,
+    find_data_in,
 )
 
 
@@ -26,6 +28,7 @@ def run(
     device: Device = None,
     only: Only = [],
     changes: Changes = [],
+    data_root: DataRoot = None,
     executor: Annotated[str, typer.Option(help="Where the workers live.")] = "local",
     plugin: PluginFiles = [],
     fresh: Annotated[bool, typer.Option(help="Measure again what is recorded already.")] = False,
@@ -40,6 +43,7 @@ def run(
     from softbench.cli.running import Options, run_suite
 
     adopt(plugin)
+    find_data_in(data_root)
     changes = all_changes(changes, device)
     options = Options(out, only, changes, executor, plugin, fresh=fresh, repair=repair)
     raise typer.Exit(run_suite(suite, options))
@@ -51,6 +55,7 @@ def plan(
     device: Device = None,
     only: Only = [],
     changes: Changes = [],
+    data_root: DataRoot = None,
     plugin: PluginFiles = [],
     as_json: AsJson = False,
 ) -> None:
@@ -63,4 +68,5 @@ def plan(
     from softbench.cli.planning import plan_suite
 
     adopt(plugin)
+    find_data_in(data_root)
     plan_suite(suite, out, only, all_changes(changes, device), plugin, as_json=as_json)

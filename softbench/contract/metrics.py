@@ -5,6 +5,8 @@ the metric's quantities have one, an Unsupported with the reason; raised, it is 
 A metric that is taken once (REPEATED False) and yet computes values may define `work(case)`: the
 FLOPs it does itself, in float32 products that take as long. Its cases are then checked against the
 budget as those of repeated metrics are.
+A metric that trains defines `Recipe` (a Value: how), needs cases with a task, and says by
+`seconds(case)` how long it takes for one here, by a few timed steps: it is budgeted by that.
 A metric that calls a case another number of times than twice may say so by `CALLS`, for plans.
 """
 
@@ -16,7 +18,7 @@ from types import GeneratorType, ModuleType
 from typing import Any, get_args
 
 from softbench import plugins
-from softbench.case import Better, Measurement, Unsupported
+from softbench.case import Better, Measurement, Unsupported, Value
 from softbench.contract.attention import case
 from softbench.protocol import Protocol
 from softbench.workload import build
@@ -42,6 +44,16 @@ def _work(name: str, module: ModuleType) -> Iterator[str]:
     told = module.work(case("softmax", dtype="float32")) if hasattr(module, "work") else 0
     if not isinstance(told, int) or told < 0:
         yield f"work is {told!r}; a whole number of FLOPs, none below 0"
+
+
+def _trains(name: str, module: ModuleType) -> Iterator[str]:
+    """A metric that trains says how, as data, and can tell how long."""
+    if not hasattr(module, "Recipe"):
+        return
+    if not (isinstance(module.Recipe, type) and issubclass(module.Recipe, Value)):
+        yield f"Recipe is {module.Recipe!r}, not a Value"
+    if not callable(getattr(module, "seconds", None)):
+        yield "it has a Recipe and so trains, but no seconds(case) to say how long that takes"
 
 
 def _alone(name: str, module: ModuleType) -> Iterator[str]:
@@ -80,4 +92,4 @@ def _drained(measured: dict[str, Any] | Generator[None, None, dict[str, Any]]) -
             return dict(end.value)
 
 
-CHECKS = (_quantities, _work, _alone, _measures)
+CHECKS = (_quantities, _work, _trains, _alone, _measures)

@@ -1,5 +1,7 @@
 """What every task must satisfy: it says where it comes from, and loads the same sets twice.
 
+A task may define `model_params(params)`: the parameters of a model that follow from it, known
+without loading it: num_classes, image_size and in_chans, or vocabulary and seq_len.
 A task whose data are not on this machine says so by a FileNotFoundError that tells how to get
 them; what it says of itself is then held alone.
 """
@@ -46,6 +48,7 @@ def _loads(name: str, module: ModuleType) -> Iterator[str]:
         yield f"load returns {type(task).__name__}, not a softbench.tasks._task.Task"
         return
     yield from _said(name, task)
+    yield from _follows(module, params, task)
     again = module.load(params, seed=SEED)
     if not (_equal(task.train, again.train) and _equal(task.test, again.test)):
         yield "two loadings with one seed differ"
@@ -62,6 +65,21 @@ def _said(name: str, task: Task) -> Iterator[str]:
     for what, share in task.baselines.items():
         if not 0 <= share <= 1:
             yield f"baseline {what!r} is {share}; an accuracy is 0 to 1"
+
+
+def _follows(module: ModuleType, params: Any, task: Task) -> Iterator[str]:
+    """What a task says that its models must have is what it then has."""
+    told = module.model_params(params) if hasattr(module, "model_params") else {}
+    has = {
+        "num_classes": task.num_classes,
+        "in_chans": task.channels,
+        "image_size": task.image_size,
+        "vocabulary": task.vocabulary,
+        "seq_len": task.length,
+    }
+    for key, value in told.items():
+        if has.get(key) != value:
+            yield f"model_params says {key} {value!r}; the task has {has.get(key)!r}"
 
 
 def _few(module: ModuleType) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from softbench.case import Case
@@ -13,6 +13,11 @@ def names(cases: Iterable[Case]) -> dict[str, str]:
     """A short and different name for every model among `cases`, by `key`; none has no name."""
     bodies = {key(case): case.body for case in cases if case.body}
     return {id_: _name(body, list(bodies.values())) for id_, body in bodies.items()}
+
+
+def apart(bodies: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A short and different name for each of `bodies`, which have a `name`, in their order."""
+    return [_name(body, bodies) for body in bodies]
 
 
 def key(case: Case) -> str:

@@ -53,42 +53,48 @@ def items(cases: Sequence[Case], suite: Suite, ledger: Ledger) -> list[Item]:
 
 
 class Agenda:
-    """The items of a run in turn, within the time that the suite has."""
+    """The items of a run in turn, within the time that the suite has, some at the same time."""
 
-    def __init__(self, items: Sequence[Item], suite_seconds: float) -> None:
-        self._items = items
+    def __init__(self, items: Sequence[Item], suite_seconds: float, side_by_side: int = 1) -> None:
+        self._items, self._side_by_side = items, side_by_side
         self.total = sum(len(names) for item in self._items for names in item.todo.values())
         self._ends_at = time.monotonic() + suite_seconds
         self._took: dict[str, float] = {}
         self._latest: float | None = None  # seconds of the last block that was measured
         self._ahead: Sequence[Item] = []
-        self._began = time.monotonic()
+        self._began: dict[str, tuple[Item, float]] = {}  # what is being measured
 
     def __iter__(self) -> Iterator[Item]:
         """Each item in turn."""
+        self._began = {}
         for index, item in enumerate(self._items):
-            self._ahead = self._items[index:]
-            self._began = time.monotonic()
+            self._ahead = self._items[index + 1 :]
+            self._began[item.name] = item, time.monotonic()
             yield item
         self._ahead = []
 
     def done(self, item: Item) -> None:
         """Remember how long the item took: it was measured, not skipped."""
-        self._took[item.name] = time.monotonic() - self._began
+        self._took[item.name] = time.monotonic() - self._began.pop(item.name)[1]
         if not item.counts:
             self._latest = self._took[item.name]
 
     def affords(self, item: Item) -> bool:
         """Whether the item, if it takes what is expected, ends within the suite's budget."""
-        return item.counts or self._expected(item) <= self._seconds_of_budget()
+        affordable = item.counts or self._expected(item) <= self._seconds_of_budget()
+        if not affordable:
+            self._began.pop(item.name, None)
+        return affordable
 
     def seconds_left(self) -> float | None:
         """An estimate, never more than the budget leaves; None before anything was measured."""
         if self._latest is None:
             return None
         ahead = sum(self._expected(item) for item in self._ahead)
-        used = time.monotonic() - self._began if self._ahead else 0.0
-        return max(0.0, min(ahead - used, self._seconds_of_budget()))
+        now = time.monotonic()
+        for item, began in self._began.values():
+            ahead += max(0.0, self._expected(item) - (now - began))
+        return max(0.0, min(ahead / self._side_by_side, self._seconds_of_budget()))
 
     def _expected(self, item: Item) -> float:
         """What this block took in an earlier repeat; else what the last one took.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from softbench.case import Case
@@ -13,10 +14,16 @@ from softbench.suite import Suite
 # A case that does not move for this many times its budget hangs. The floors are for machines that
 # are busy, and for compilers, which take a minute a shape there.
 PATIENCE, LEAST_PATIENCE, COMPILE_PATIENCE = 3.0, 60.0, 600.0
+KEPT = "unfinished"  # in the results folder: what a killed training goes on from
 
 
 def task(
-    left: Todo, repeat: int, cases: Mapping[str, Case], suite: Suite, ledger: Ledger
+    left: Todo,
+    repeat: int,
+    cases: Mapping[str, Case],
+    suite: Suite,
+    ledger: Ledger,
+    folder: Path,
 ) -> dict[str, Any]:
     """What is left of a block in one repeat: the shape of softbench.worker.measuring.Task."""
     lacking = {id: names for id, names in left.items() if names}
@@ -28,6 +35,7 @@ def task(
         "budget": suite.budget.model_dump(mode="json"),
         "seen": ledger.seen(asked),
         "costs": ledger.costs(asked),
+        "place": str((folder / KEPT).resolve()),
     }
 
 

@@ -70,17 +70,20 @@ class Crew:
         self._greeting = {"protocol": protocol.model_dump(mode="json"), "plugins": list(plugins)}
         self._threads = protocol.threads
         self._worker: Worker | None = None
+        self._greeted = False  # whether the worker has answered yet
 
     def hire(self) -> None:
         """Start a fresh worker in place of the last one; it imports while we do other things."""
         self.dismiss()
         self._worker = self._executor.start(self._threads)
         self._worker.send(self._greeting)
+        self._greeted = False
 
     def environment(self) -> Environment:
         """What the worker just hired says of its machine. Raises WorkerLost if it cannot start."""
         for event in self._events(START_SECONDS):
             if event is not None:
+                self._greeted = True
                 return Environment.model_validate(event["environment"])
         raise AssertionError("events end only by an exception")
 
@@ -91,6 +94,7 @@ class Crew:
         """
         if self._worker is None:
             self.hire()
+        if not self._greeted:
             self.environment()
 
     def ask(self, task: dict[str, Any], patience: float) -> Iterator[dict[str, Any] | None]:

@@ -1,48 +1,28 @@
 """The run itself: repeat by repeat, block by block, a stream of what happened.
 
 The driver computes nothing. It hands out a block, sleeps until the worker answers, and a case
-that takes its worker down costs only itself: a new worker takes the rest of the block.
+that takes its worker down costs only itself: a new worker takes the rest of the block. Where a
+suite has several workers side by side, each takes the next block as soon as it is free.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from softbench import plugins
 from softbench.case import Case, Record
-from softbench.environment import Environment, Invocation
-from softbench.protocol import Protocol
 from softbench.records import Store
 from softbench.run import asking
 from softbench.run.agenda import Agenda, Item, Todo, items
 from softbench.run.crew import Crew, WorkerLost, in_unit
 from softbench.run.ledger import Ledger
+from softbench.run.progress import Context, Progress, in_turns
 from softbench.run.rates import RatesBook
 from softbench.suite import Suite
 
-
-@dataclass(frozen=True)
-class Context:
-    """What every record of one run has in common."""
-
-    protocol: Protocol
-    environment: Environment
-    invocation: Invocation
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where the run stands; `record` is the one just made. A cell is (case, metric, repeat)."""
-
-    doing: str
-    done: int
-    total: int
-    statuses: Counter[str]
-    seconds_left: float | None
-    record: Record | None
+Why = tuple[str, str, dict[str, Any]]  # status, reason, detail
 
 
 class Run:
@@ -52,16 +32,17 @@ class Run:
         self,
         suite: Suite,
         cases: Sequence[Case],
-        crew: Crew,
+        crews: Sequence[Crew],
         store: Store,
         ledger: Ledger,
         context: Context,
     ) -> None:
-        self._suite, self._crew, self._store = suite, crew, store
+        self._suite, self._crews, self._store = suite, crews, store
         self._ledger, self._context, self._rates = ledger, context, RatesBook(store)
         self._cases = {case.id: case for case in cases}
         self._statuses: Counter[str] = Counter()
-        self._agenda = Agenda(items(cases, suite, ledger), suite.budget.suite_seconds)
+        left = items(cases, suite, ledger)
+        self._agenda = Agenda(left, suite.budget.suite_seconds, len(crews))
 
     @property
     def total(self) -> int:
@@ -71,55 +52,61 @@ class Run:
     def measure(self) -> Iterator[Progress]:
         """Measure all that is left, each repeat in a fresh worker; nothing starts for nothing.
 
-        The crew has its first worker already. Raises WorkerLost if no worker can be started.
+        The first crew has its worker already. Raises WorkerLost if no worker can be started.
         """
+        if self.total:
+            self._store.append_invocation(self._context.invocation.model_dump(mode="json"))
+        taken = iter(self._agenda)
+        yield from in_turns([self._lane(crew, taken) for crew in self._crews])
+
+    def _lane(self, crew: Crew, taken: Iterator[Item]) -> Iterator[Progress]:
+        """What one crew does: the next of the items that no crew has taken, while there are any."""
         repeat: int | None = None
-        for item in self._agenda:
-            if repeat is None:
-                self._store.append_invocation(self._context.invocation.model_dump(mode="json"))
-            elif item.repeat != repeat:
-                self._crew.dismiss()
+        for item in taken:
+            if repeat is not None and item.repeat != repeat:
+                crew.dismiss()
             repeat = item.repeat
             if self._agenda.affords(item):
-                yield from self._block(item)
+                yield from self._block(item, crew)
                 self._agenda.done(item)
             else:
-                yield from self._skip(item)
+                yield from self._skip(item, crew)
 
-    def _block(self, item: Item) -> Iterator[Progress]:
+    def _block(self, item: Item, crew: Crew) -> Iterator[Progress]:
         """One block, by as many workers as it takes."""
         patience = asking.patience(item.todo, self._cases, self._suite)
         left = {id: list(names) for id, names in item.todo.items()}
         forgiven = False
         while any(left.values()):
-            self._crew.ready()
+            crew.ready()
             try:
-                for event in self._crew.ask(self._task(left, item.repeat), patience):
-                    yield self._heard(event or {}, left, item.repeat)
+                for event in crew.ask(self._task(left, item.repeat), patience):
+                    yield self._heard(event or {}, left, item.repeat, crew)
                 return
             except WorkerLost as lost:
                 # Before any case, while it measures the machine say, a worker dies of itself once.
                 if forgiven or lost.doing.get("case") in _lacking(left):
-                    yield from self._give_up(lost, left, item.repeat)
+                    yield from self._give_up(lost, left, item.repeat, crew)
                 else:
                     forgiven = True
-                self._crew.dismiss()
+                crew.dismiss()
 
     def _task(self, left: Todo, repeat: int) -> dict[str, Any]:
-        return asking.task(left, repeat, self._cases, self._suite, self._ledger)
+        folder = self._store.folder
+        return asking.task(left, repeat, self._cases, self._suite, self._ledger, folder)
 
-    def _heard(self, event: dict[str, Any], left: Todo, repeat: int) -> Progress:
+    def _heard(self, event: dict[str, Any], left: Todo, repeat: int, crew: Crew) -> Progress:
         """What the worker says: nothing, a measurement, or what later workers are told."""
         match event:
             case {"event": "measured"}:
-                return self._record(event, left, repeat)
+                return self._record(event, left, repeat, crew)
             case {"event": "predicted", "case": case_id, "cost": cost}:
                 self._ledger.note_cost(case_id, cost)
             case {"event": "rates"}:
                 self._rates.note(event)
-        return self._progress(None)
+        return self._progress(None, crew)
 
-    def _give_up(self, lost: WorkerLost, left: Todo, repeat: int) -> Iterator[Progress]:
+    def _give_up(self, lost: WorkerLost, left: Todo, repeat: int, crew: Crew) -> Iterator[Progress]:
         """The case that lost its worker gets the failure, for every metric it still lacked.
 
         The first that is left gets it where the worker was in none of them.
@@ -128,34 +115,34 @@ class Run:
         named = lost.doing.get("case")
         case_id = named if named in lacking else lacking[0]
         known = lost.known if case_id == named else {}
-        yield from self._without_value(case_id, left, repeat, lost.status, str(lost), known)
+        why = (lost.status, str(lost), known)
+        yield from self._without_value(case_id, left, repeat, why, crew)
 
-    def _skip(self, item: Item) -> Iterator[Progress]:
+    def _skip(self, item: Item, crew: Crew) -> Iterator[Progress]:
         """The suite's time is spent: say so, cell by cell."""
         limit = self._suite.budget.suite_seconds
         reason = f"the suite's budget of {limit:g} s would be overrun"
         detail = {"budget": "suite_seconds", "limit": limit}
         left = {id: list(names) for id, names in item.todo.items()}
         for case_id in item.todo:
-            yield from self._without_value(case_id, left, item.repeat, "skipped", reason, detail)
+            why = ("skipped", reason, detail)
+            yield from self._without_value(case_id, left, item.repeat, why, crew)
 
     def _without_value(
-        self,
-        case_id: str,
-        left: Todo,
-        repeat: int,
-        status: str,
-        reason: str,
-        detail: dict[str, Any],
+        self, case_id: str, left: Todo, repeat: int, why: Why, crew: Crew
     ) -> Iterator[Progress]:
+        status, reason, detail = why
         outcome = {"status": status, "reason": reason, "values": []}
         for name in list(left[case_id]):
-            for quantity, (unit, better) in plugins.load("metrics", name).QUANTITIES.items():
+            module = plugins.load("metrics", name)
+            if hasattr(module, "Recipe"):  # it trains: seconds of a call are not what it takes
+                detail = {key: value for key, value in detail.items() if key != "s"}
+            for quantity, (unit, better) in module.QUANTITIES.items():
                 answer = {"case": case_id, "metric": quantity, "unit": unit, "better": better}
                 told = {"detail": in_unit(detail, unit)}
-                yield self._record({**answer, **outcome, **told}, left, repeat)
+                yield self._record({**answer, **outcome, **told}, left, repeat, crew)
 
-    def _record(self, answer: dict[str, Any], left: Todo, repeat: int) -> Progress:
+    def _record(self, answer: dict[str, Any], left: Todo, repeat: int, crew: Crew) -> Progress:
         """One answer becomes a record on disk, and its cell is crossed off."""
         fields = {key: value for key, value in answer.items() if key not in ("event", "case")}
         record = Record(
@@ -173,10 +160,10 @@ class Run:
         for name in [name for name in lacking if record.metric in _quantities(name)]:
             lacking.remove(name)
             self._statuses[record.status] += 1
-        return self._progress(record)
+        return self._progress(record, crew)
 
-    def _progress(self, record: Record | None) -> Progress:
-        doing = self._crew.doing()
+    def _progress(self, record: Record | None, crew: Crew) -> Progress:
+        doing = crew.doing()
         case = self._cases.get(doing.get("case", ""))
         return Progress(
             doing=f"{doing['metric']} of {case.label}" if case else "starting a worker",

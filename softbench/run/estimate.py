@@ -61,11 +61,12 @@ class Estimate:
     workers: float
     total: float
     allowed: float
+    side_by_side: int = 1
 
     @property
     def overruns(self) -> bool:
         """Whether the suite's time will be spent before its cases are measured."""
-        return sum(self.cases.values()) > self.allowed
+        return sum(self.cases.values()) / self.side_by_side > self.allowed
 
 
 def estimate(
@@ -93,8 +94,9 @@ def estimate(
     starts = workers * pace.start + rates + (pace.first_trace if cases else 0.0)
     allowed = suite.budget.suite_seconds
     drawing = REPORTS_SECONDS * bool(suite.reports)
-    total = starts + min(sum(cases.values()), allowed) + drawing
-    return Estimate(dict(cases), starts, total, allowed)
+    side_by_side = sum(cases.values()) / suite.workers
+    total = starts + min(side_by_side, allowed) + drawing
+    return Estimate(dict(cases), starts, total, allowed, suite.workers)
 
 
 def seconds_of(metric: str, case: Expected | None, protocol: Protocol, pace: Pace) -> float:
@@ -104,6 +106,8 @@ def seconds_of(metric: str, case: Expected | None, protocol: Protocol, pace: Pac
         return pace.trace
     if case is None or metric not in case.besides:
         return 0.0  # it would be refused
+    if hasattr(module, "Recipe"):  # it trains, and said how long
+        return case.besides[metric]
     ready = DRAW_SECONDS_PER_BYTE * case.held_bytes + PROFILE_SECONDS
     if any(unit in CLOCKED for unit, _ in module.QUANTITIES.values()):
         return ready + FIRST_CALLS * case.seconds + timed_seconds(case.seconds, protocol)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from softbench import plugins
 from softbench.case import Case, Shape
 from softbench.plugins import did_you_mean
-from softbench.suite import models
+from softbench.suite import models, tasks
 from softbench.suite.counting import only_counts
 from softbench.suite.parsing import explain
 from softbench.suite.reading import SuiteError
@@ -29,6 +29,7 @@ def expand(suite: Suite, auto_device: str) -> list[Case]:
     would be told.
     """
     _refuse_silent_lengths(suite)
+    tasks.refuse_what_does_not_fit(suite)
     cases: dict[str, Case] = {}
     for setting in _settings(suite, auto_device):
         for attention, backend, params in _mechanisms(suite):
@@ -37,7 +38,14 @@ def expand(suite: Suite, auto_device: str) -> list[Case]:
             )
             cases[case.id] = case
     models.refuse_lengths_it_has_not(suite, cases.values())
-    return sorted(cases.values(), key=lambda case: (case.shape.seq_len, case.mode, case.block))
+    return sorted(cases.values(), key=_turn)
+
+
+def _turn(case: Case) -> tuple[int, int, str, str]:
+    """By tokens, then by mode; of trainings seed by seed, so that mechanisms have equally many."""
+    if case.task:
+        return case.seed, case.shape.seq_len, case.mode, ""
+    return 0, case.shape.seq_len, case.mode, case.block
 
 
 def _refuse_silent_lengths(suite: Suite) -> None:
@@ -57,13 +65,14 @@ def _settings(suite: Suite, auto_device: str) -> Iterator[dict[str, Any]]:
         values = getattr(suite.shape, size)
         if values is not None:
             axes[f"shape.{size}"] = values
-    for key, value in (suite.model or {}).items():
-        axes[f"model.{key}"] = value if key != "name" else [value]
+    for room in ("model", "task"):
+        for key, value in (getattr(suite, room) or {}).items():
+            axes[f"{room}.{key}"] = value if key != "name" else [value]
     if suite.predict_seq_len and suite.model is None:
         axes["shape.seq_len"] = [*axes["shape.seq_len"], *suite.predict_seq_len]
     for row in suite.zip or [{}]:
         for setting in _product({**axes, **{key: [value] for key, value in row.items()}}):
-            yield from _resolved(setting, auto_device)
+            yield from _resolved(setting, suite, auto_device)
 
 
 def _product(axes: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
@@ -71,17 +80,26 @@ def _product(axes: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
         yield dict(zip(axes, values, strict=True))
 
 
-def _resolved(setting: dict[str, Any], auto_device: str) -> Iterator[dict[str, Any]]:
+def _resolved(setting: dict[str, Any], suite: Suite, auto_device: str) -> Iterator[dict[str, Any]]:
     """Device and dtype `auto` replaced, the shape built, of a model's parameters if there are."""
-    sizes, model = _of_room("shape", setting), _of_room("model", setting)
-    sized = models.sized(model, sizes["batch_size"]) if model else {"shape": _shape(sizes)}
     rest = {key: value for key, value in setting.items() if "." not in key}
     device = auto_device if rest["device"] == "auto" else rest["device"]
     dtypes = [rest["dtype"]]
     if rest["dtype"] == "auto":
-        dtypes = AUTO_DTYPES[device.partition(":")[0]]
+        dtypes = ["float32"] if suite.task else AUTO_DTYPES[device.partition(":")[0]]
+    sized = _sized(setting, suite)
     for dtype in dtypes:
         yield {**rest, **sized, "device": device, "dtype": dtype}
+
+
+def _sized(setting: dict[str, Any], suite: Suite) -> dict[str, Any]:
+    """A case's shape, and its model and task where it has them."""
+    sizes, model, task = (_of_room(room, setting) for room in ("shape", "model", "task"))
+    if task:
+        told, follows = tasks.resolved(task, tasks.training(suite)[0])
+        fitted = tasks.fitted(model, follows, task["name"])
+        return {"task": told, **models.sized(fitted, told["recipe"]["batch_size"])}
+    return models.sized(model, sizes["batch_size"]) if model else {"shape": _shape(sizes)}
 
 
 def _of_room(room: str, setting: dict[str, Any]) -> dict[str, Any]:

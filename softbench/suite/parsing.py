@@ -19,7 +19,6 @@ from softbench.suite.schema import Budget, ShapeAxes, Suite
 
 def parse(raw: dict[str, Any], name: str, where: str) -> Suite:
     """The suite in `raw`. Raises SuiteError in one line: the key, its value, the rule."""
-    _refuse_tasks(raw, where)
     if "name" in raw:
         raise SuiteError(f"{where}: unknown key 'name'; a suite is called after its file")
     suite = _validated({"name": name, **raw}, where)
@@ -27,6 +26,7 @@ def parse(raw: dict[str, Any], name: str, where: str) -> Suite:
         _check_zip_row(row, {"name": name, **raw}, where)
     rooms = {"metrics": suite.metrics, "reports": suite.reports}
     rooms["models"] = [suite.model["name"]] if suite.model else []
+    rooms["tasks"] = [suite.task["name"]] if suite.task else []
     rooms["attention"] = [mechanism for mechanism in suite.attention if mechanism != "*"]
     for room, wanted in rooms.items():
         known = plugins.names(room)
@@ -47,7 +47,7 @@ def _validated(raw: dict[str, Any], where: str) -> Suite:
 
 def _check_zip_row(row: dict[str, Any], raw: dict[str, Any], where: str) -> None:
     """A row's values obey the rules of the keys they stand for."""
-    rooms = {room: dict(raw.get(room) or {}) for room in ("shape", "model")}
+    rooms = {room: dict(raw.get(room) or {}) for room in ("shape", "model", "task")}
     unzipped = {**raw, "zip": [], **{room: held for room, held in rooms.items() if held}}
     for key, value in row.items():
         if isinstance(value, list | dict):
@@ -55,11 +55,6 @@ def _check_zip_row(row: dict[str, Any], raw: dict[str, Any], where: str) -> None
         room, _, last = key.rpartition(".")
         (unzipped.setdefault(room, {}) if room else unzipped)[last] = value
     _validated(unzipped, f"{where}: zip")
-
-
-def _refuse_tasks(raw: dict[str, Any], where: str) -> None:
-    if raw.get("task") is not None:
-        raise SuiteError(f"{where}: task: this version trains nothing yet, it has no tasks")
 
 
 def explain(

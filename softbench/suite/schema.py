@@ -83,14 +83,14 @@ def _as_variants(given: Any) -> Any:
 Variants = Annotated[list[dict[str, list[Any]]], BeforeValidator(_as_variants), Field(min_length=1)]
 
 
-def _as_model(given: Any) -> Any:
-    """A name, and axes: which parameters the model has is not known here."""
+def _as_named(given: Any) -> Any:
+    """A name, and axes: which parameters a model or a task has is not known here."""
     if not isinstance(given, dict) or not isinstance(given.get("name"), str):
-        raise ValueError(f"a model is a mapping with one name, as {{name: vit}}, not {given!r}")
+        raise ValueError(f"it is a mapping with one name, such as {{name: vit}}, not {given!r}")
     return {key: value if key == "name" else _as_axis(value) for key, value in given.items()}
 
 
-Model = Annotated[dict[str, Any], BeforeValidator(_as_model)]
+Named = Annotated[dict[str, Any], BeforeValidator(_as_named)]
 
 
 class Suite(Value):
@@ -101,7 +101,8 @@ class Suite(Value):
     shape: ShapeAxes = ShapeAxes()
     predict_seq_len: Lengths = []
     zip: list[dict[str, Any]] = []
-    model: Model | None = None
+    model: Named | None = None
+    task: Named | None = None
     attention: Annotated[dict[str, Variants], Field(min_length=1)]
     inputs: Axis[Inputs] = ["normal"]
     dtype: Axis[Dtype | Literal["auto"]] = ["auto"]
@@ -111,6 +112,7 @@ class Suite(Value):
     seed: Axis[Seed] = [0]
     repeats: Annotated[int, Field(ge=1, le=1000)] = 3
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
     budget: Budget = Budget()
     gate: Gate = Gate()
     metrics: Annotated[list[str], Field(min_length=1)]
@@ -129,8 +131,10 @@ class Suite(Value):
     def _a_model_goes_with_its_level(self) -> Suite:
         """A model says all sizes but the batch's, and draws its own inputs."""
         if self.level != "model":
-            if self.model is not None:
-                raise ValueError(f"model: it goes with level model, not with level {self.level}")
+            for key in ("model", "task"):
+                if getattr(self, key) is not None:
+                    said = f"it goes with level model, not with level {self.level}"
+                    raise ValueError(f"{key}: {said}")
             return self
         if self.model is None:
             raise ValueError("level model needs the key model, such as {name: vit}")
@@ -172,12 +176,13 @@ class Suite(Value):
         return self
 
     def _zippable(self, room: str, last: str) -> bool:
-        return last in _ZIPPABLE.get(room, ()) or (room == "model" and self.model is not None)
+        named = room in ("model", "task") and getattr(self, room) is not None
+        return last in _ZIPPABLE.get(room, ()) or named
 
     def _given(self, room: str) -> Collection[str]:
         """The keys that stand in the suite beside `zip`, at the top or in a room."""
         rooms = {"": self.model_fields_set, "shape": self.shape.model_fields_set}
-        return {**rooms, "model": set(self.model or ())}[room]
+        return {**rooms, "model": set(self.model or ()), "task": set(self.task or ())}[room]
 
 
 _ZIPPABLE = {

@@ -34,6 +34,11 @@ class Params(Value):
     split: Annotated[int, Field(ge=0, lt=2**63, description="which drawing of the test set")] = 0
 
 
+def model_params(params: Params) -> dict[str, Any]:
+    """The parameters of a model that follow from the task."""
+    return {"num_classes": 10, "image_size": (8, 8), "in_chans": 1}
+
+
 def load(params: Params, *, seed: int, data_root: Path | None = None) -> Task:
     """The digits, split as `params` say; `seed` and `data_root` change nothing."""
     import numpy as np

@@ -14,7 +14,7 @@ in each is checked, so that all who use the name have the same images.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -49,6 +49,11 @@ class Params(Value):
     test_size: Annotated[
         int, Field(ge=1, le=10_000, description="images to test on, the first of the file")
     ] = 10_000
+
+
+def model_params(params: Params) -> dict[str, Any]:
+    """The parameters of a model that follow from the task."""
+    return {"num_classes": 10, "image_size": (28, 28), "in_chans": 1}
 
 
 def load(params: Params, *, seed: int, data_root: Path | None = None) -> Task:

@@ -37,6 +37,11 @@ class Params(Value):
     ] = 4 * 10**9
 
 
+def model_params(params: Params) -> dict[str, Any]:
+    """The parameters of a model that follow from the task; its classes are known by reading it."""
+    return {"image_size": (params.image_size, params.image_size), "in_chans": 3}
+
+
 def load(params: Params, *, seed: int, data_root: Path | None = None) -> Task:
     """The images of train/ and val/ (the test set); `seed` changes nothing.
 

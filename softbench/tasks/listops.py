@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -72,6 +72,11 @@ class Params(Value):
         if self.shortest > self.length:
             raise ValueError(f"min_length {self.shortest} is over length {self.length}")
         return self
+
+
+def model_params(params: Params) -> dict[str, Any]:
+    """The parameters of a model that follow from the task."""
+    return {"num_classes": 10, "vocabulary": VOCABULARY, "seq_len": params.length}
 
 
 def load(params: Params, *, seed: int, data_root: Path | None = None) -> Task:

@@ -21,7 +21,7 @@ the sequence but not behind which key answers the most frequent one, as `baselin
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -76,6 +76,15 @@ class Params(Value):
                 f"num_keys {self.keys} are too few for {self.pairs} pairs with keys of their own"
             )
         return self
+
+
+def model_params(params: Params) -> dict[str, Any]:
+    """The parameters of a model that follow from the task."""
+    return {
+        "num_classes": params.num_values,
+        "vocabulary": 1 + params.keys + params.num_values,
+        "seq_len": params.length,
+    }
 
 
 def load(params: Params, *, seed: int, data_root: Path | None = None) -> Task:

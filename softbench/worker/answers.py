@@ -30,10 +30,11 @@ def answers(
         answer = {"case": case.id, "metric": quantity, "unit": unit, "better": better}
         found = _found(outcome, quantity, name)
         if isinstance(found, Exception):
-            yield answer | _refusal(found, unit, cost)
+            yield answer | _refusal(found, unit, None if hasattr(module, "Recipe") else cost)
         else:
             ok = {"status": "ok", "reason": None, "values": found.values}
-            seconds = _seconds(case, unit, found.values)
+            # Of a training, seconds are not those of a call.
+            seconds = [] if hasattr(module, "Recipe") else _seconds(case, unit, found.values)
             work = _work(cost, rates, seconds) if cost and seconds else {}
             yield answer | ok | {"detail": found.detail | work}
 

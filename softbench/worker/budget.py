@@ -80,11 +80,16 @@ def from_told(given: Mapping[str, Any], case: Case, seen: Seen, rates: Rates) ->
 
 
 def refuse(
-    cost: Cost, budget: Mapping[str, float], device: str, seconds_besides: float = 0.0
+    cost: Cost,
+    budget: Mapping[str, float],
+    device: str,
+    seconds_besides: float = 0.0,
+    training_seconds: float | None = None,
 ) -> None:
     """Raise Skipped if the case would not fit into the memory or the time that it may use.
 
-    seconds_besides: what the metric computes for it besides calling it.
+    seconds_besides: what the metric computes for it besides calling it. training_seconds: of a
+    metric that trains the case, which then is all of its time.
     """
     fraction, limit = budget["memory_fraction"], memory_limit(budget, device)
     if not fits(cost, limit):
@@ -94,12 +99,23 @@ def refuse(
             {"budget": "memory_fraction", "limit": math.floor(limit), "fraction": fraction},
         )
     seconds = FEWEST_CALLS * cost.seconds + seconds_besides
-    if seconds > budget["case_seconds"]:
+    if training_seconds is not None:
+        _refuse_training(training_seconds, budget["case_seconds"])
+    elif seconds > budget["case_seconds"]:
         reference = f" and {seconds_besides:.3g} s of references" if seconds_besides else ""
         raise Skipped(
             f"{FEWEST_CALLS} calls of {cost.seconds:.3g} s{reference} would take more than "
             f"{budget['case_seconds']:g} s",
             {"budget": "case_seconds", "limit": budget["case_seconds"]},
+        )
+
+
+def _refuse_training(seconds: float, limit: float) -> None:
+    if seconds > limit:
+        raise Skipped(
+            f"a training of {seconds:,.0f} s, by a few timed steps, would take more than "
+            f"{limit:g} s",
+            {"budget": "case_seconds", "limit": limit, "training_seconds": seconds},
         )
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -31,7 +32,7 @@ from softbench.worker.budget import (
 from softbench.worker.cap import Cap
 from softbench.worker.expected import Seen
 from softbench.worker.turns import Enter, interleaved, without_tensors
-from softbench.workload import build
+from softbench.workload import Workload, build
 
 Know = Callable[[str, Mapping[str, float]], None]
 
@@ -43,7 +44,7 @@ class Task:
     seen: (FLOPs, seconds) of each family of cases at other lengths; rates: what this machine can
     do at most in the cases' dtype, float32: in that one, where a metric computes by itself. costs:
     of the cases that a worker predicted before, as it told them. sentinels: one a device, which the
-    process keeps from task to task.
+    process keeps from task to task. place: a folder for what outlives a process that is killed.
     """
 
     cases: Sequence[Case]
@@ -55,6 +56,7 @@ class Task:
     protocol: Protocol
     costs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     float32: Rates | None = None
+    place: str | None = None
     sentinels: dict[str, Sentinel] = field(default_factory=dict)
 
 
@@ -85,7 +87,7 @@ def measure_block(
                         costs[case.id] = predict(case, task.seen, task.rates)
                         predicted(case.id, costs[case.id])
                     besides = seconds_besides(name, case, task.float32 or task.rates)
-                    refuse(costs[case.id], task.budget, case.device, besides)
+                    refuse(costs[case.id], task.budget, case.device, besides, trained(name, case))
                 allowed.append(case)
             except Exception as refusal:  # whatever a mechanism raises is an answer about its case
                 cost = costs.get(case.id)
@@ -122,6 +124,12 @@ def seconds_besides(metric: str, case: Case, float32: Rates) -> float:
     return float(work) / float32.gemm
 
 
+def trained(metric: str, case: Case) -> float | None:
+    """Seconds of a metric that trains the case, by a few timed steps; None of any other."""
+    module = plugins.load("metrics", metric)
+    return float(module.seconds(case)) if hasattr(module, "Recipe") else None
+
+
 def _room(device: str, task: Task) -> tuple[Cap, dict[str, float]]:
     """What a group may take, and in numbers what there is: bytes, where there is an end to them."""
     limit = memory_limit(task.budget, device)
@@ -143,11 +151,16 @@ def _outcomes(
         enter(case.id, name)
         try:
             with cap:
-                workload = build(case) if runs(name) else meta_workload(case)
+                workload = _placed(case, task) if runs(name) else meta_workload(case)
                 outcome: Outcome = module.measure(workload, task.protocol)
         except Exception as error:
             outcome = without_tensors(error)
         yield case, outcome
+
+
+def _placed(case: Case, task: Task) -> Workload:
+    workload = build(case)
+    return replace(workload, place=Path(task.place)) if task.place else workload
 
 
 def _sentinel(task: Task, device: str) -> Sentinel:

@@ -10,7 +10,7 @@ from softbench.case import Case, Unsupported
 from softbench.metrics._roofline import Rates
 from softbench.worker.budget import Cost, Skipped, fits, memory_limit, predict, refuse
 from softbench.worker.expected import Seen
-from softbench.worker.measuring import runs, seconds_besides
+from softbench.worker.measuring import runs, seconds_besides, trained
 from softbench.worker.rates import UNLIMITED
 from softbench.worker.turns import Enter
 from softbench.workload import backend_ran
@@ -56,7 +56,9 @@ def _planned(case: Case, outlook: Outlook) -> dict[str, Any]:
         return {"status": "run", "reason": None, **found}
     float32 = outlook.float32 or outlook.rates
     besides = {name: seconds_besides(name, case, float32) for name in running}
-    refused = _refused(case, cost, besides, outlook.budget)
+    training = {name: trained(name, case) for name in running}
+    refused = _refused(case, cost, besides, training, outlook.budget)
+    besides |= {name: seconds for name, seconds in training.items() if seconds is not None}
     skipped = bool(running) and len(refused) == len(running)
     return {
         "status": "skipped" if skipped else "run",
@@ -69,13 +71,17 @@ def _planned(case: Case, outlook: Outlook) -> dict[str, Any]:
 
 
 def _refused(
-    case: Case, cost: Cost, besides: Mapping[str, float], budget: Mapping[str, float]
+    case: Case,
+    cost: Cost,
+    besides: Mapping[str, float],
+    training: Mapping[str, float | None],
+    budget: Mapping[str, float],
 ) -> dict[str, str]:
     """The metrics that would be skipped, and why."""
     refused = {}
     for name, seconds in besides.items():
         try:
-            refuse(cost, budget, case.device, seconds)
+            refuse(cost, budget, case.device, seconds, training[name])
         except Skipped as reason:
             refused[name] = str(reason)
     return refused

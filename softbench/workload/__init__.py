@@ -6,6 +6,7 @@ A case with `compile` is not compiled on the meta device, where no kernel ever r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,6 +29,7 @@ class Workload:
     and from a cotangent in place of a loss the gradients of all parameters, none of the input.
 
     twin_of: the case that it stands for, where it is that case's twin on the meta device.
+    place: a folder that outlives the process, for what a metric would go on from after a kill.
     """
 
     case: Case
@@ -35,6 +37,7 @@ class Workload:
     inputs: tuple[Tensor, ...]
     cotangent: Tensor | None
     twin_of: Case | None = None
+    place: Path | None = None
 
     def step(self) -> Tensor:
         """One call: the output, and in forward_backward fresh gradients too.

@@ -117,7 +117,7 @@ def run(executor: Executor, suite: Suite, folder: Path) -> tuple[list[Case], Cou
         assert crew.environment() == MACHINE
         ledger = Ledger([], suite.budget)
         statuses: Counter[str] = Counter()
-        for now in Run(suite, cases, crew, store, ledger, context).measure():
+        for now in Run(suite, cases, [crew], store, ledger, context).measure():
             statuses = now.statuses
     return cases, statuses
 

@@ -71,7 +71,7 @@ def test_the_suite_that_the_others_are_made_of_is_good(tmp_path: Path) -> None:
         ("repeats: 1", "seq_len: 4", ["unknown key 'seq_len'", "did you mean 'shape.seq_len'?"]),
         ("repeats: 1", "case_seconds: 4", ["'case_seconds'", "'budget.case_seconds'?"]),
         ("repeats: 1", "name: mine", ["unknown key 'name'", "called after its file"]),
-        ("repeats: 1", "task: {name: x}", ["task: ", "it has no tasks"]),
+        ("repeats: 1", "task: {name: digits}", ["task: it goes with level model"]),
         ("level: operator", "level: model", ["level model needs the key model"]),
         ("repeats: 1", "model: {name: vit}", ["goes with level model, not with level operator"]),
     ],

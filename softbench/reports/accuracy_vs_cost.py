@@ -1,0 +1,104 @@
+"""Accuracy of trained models against what they cost, with differences to softmax seed by seed.
+
+A figure and a table for each task, size and machine. Accuracies are means over seeds; mechanisms
+are compared on the seeds that both have, by Student's t interval of the paired differences, and one
+is said to beat another only where that interval says so. Every value is also a row of the CSV, with
+the ids of the records it came from.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from softbench.case import Record
+from softbench.reports import _accuracy_figure, _accuracy_table, _machine, _models, _sheet, _tables
+from softbench.reports._figure import own_settings
+from softbench.reports._labels import labels
+from softbench.reports._trained import Field, fields
+
+RULE = (
+    "Accuracy: mean over seeds, which all mechanisms share (order of the data, generated samples, "
+    "the generator of first weights). Differences to softmax: seed by seed, Student's t, all "
+    "intervals together at 95 % (Bonferroni). Filled marks differ from softmax beyond doubt, "
+    "hollow ones do not."
+)
+STEP = "FLOPs and latency: a training step without its optimiser, over its batch."
+
+
+def render(records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write accuracy_vs_cost.md, .tex, .csv and [_suffix].pdf, .svg, .png; returns their paths.
+
+    Raises ValueError if no accuracy was measured.
+    """
+    found = fields(records)
+    if not found:
+        held = ", ".join(sorted({record.metric for record in records}))
+        raise ValueError(f"nothing to show: the records hold {held}, and no accuracy measured")
+    sections = [_section(one, folder) for one in found]
+    rows = [row for one in found for row in _accuracy_table.rows(one)]
+    tables = _tables.write(folder, "accuracy_vs_cost", sections, rows)
+    return [*tables, *(path for one in found for path in _figure(one, folder))]
+
+
+def notes(field: Field, facts: dict[str, Any]) -> list[str]:
+    """The paragraphs at the foot: task and model, machine, statistic, tuning, what is missing."""
+    said = [_setting(field, facts), RULE, STEP, _said_of_trainings(field)]
+    return [" ".join(filter(None, said)), *filter(None, [_lost(field)])]
+
+
+def _figure(field: Field, folder: Path) -> list[Path]:
+    facts = _machine.facts(folder, field.group)
+    with own_settings():
+        figure = _accuracy_figure.draw(field, notes(field, facts))
+        return _sheet.write(figure, folder / f"accuracy_vs_cost{field.suffix}")
+
+
+def _section(field: Field, folder: Path) -> _tables.Section:
+    facts = _machine.facts(folder, field.group)
+    told = ["Accuracy against cost", *field.group.words, *filter(None, [field.words])]
+    said = [*notes(field, facts), _accuracy_table.BEATS]
+    grid, name = _accuracy_table.grid(field), f"accuracy_vs_cost{field.suffix}"
+    return _tables.Section(", ".join(told), grid, said, name)
+
+
+def _setting(field: Field, facts: dict[str, Any]) -> str:
+    """Task and recipe, model and machine."""
+    fixed, parts = field.group.fixed, []
+    if field.task:
+        recipe = field.task["recipe"]
+        parts.append(f"{field.task['name']}, {recipe['epochs']} epochs of batches of "
+                     f"{recipe['batch_size']}, AdamW at {recipe['learning_rate']:g}")  # fmt: skip
+    parts.append(_models.words(field.group.records[0].case.body))
+    parts.append(f"N = {fixed['seq_len']:,}")
+    parts.append(_machine.device(str(fixed["device"]), facts))
+    return f"{'; '.join(filter(None, parts))}."
+
+
+def _said_of_trainings(field: Field) -> str:
+    """Seeds, tuning and load, as the records tell."""
+    seeds = sorted({seed for one in field.trained for seed in one.accuracy})
+    details = [r.detail for r in field.group.records if r.metric == "accuracy" and r.status == "ok"]
+    tunings = sorted({d["tuning"] for d in details if "tuning" in d})
+    loads = [load for d in details for load in d.get("load", ())]
+    said = [f"Seeds: {', '.join(map(str, seeds))}."]
+    said += [f"Tuning: {tuning}." for tuning in tunings]
+    if loads:
+        said.append(f"Load of the machine meanwhile: {min(loads):.1f} to {max(loads):.1f}.")
+    return " ".join(said)
+
+
+def _lost(field: Field) -> str:
+    """Which trainings have no accuracy, and why."""
+    names = labels([one.series for one in field.trained])
+    lost: dict[str, list[str]] = defaultdict(list)
+    for one in field.trained:
+        by_reason: dict[str, list[int]] = defaultdict(list)
+        for seed, why in sorted(one.lost.items()):
+            by_reason[" ".join(why.split())].append(seed)
+        for why, seeds in by_reason.items():
+            lost[why].append(f"{names[one.series]} {', '.join(map(str, seeds))}")
+    said = [f"{'; '.join(whose)} ({why})" for why, whose in lost.items()]
+    return f"Seeds without an accuracy: {'; '.join(said)}." if said else ""
