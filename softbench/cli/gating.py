@@ -69,7 +69,9 @@ def gate_suite(name: str, options: Options) -> int:
         if options.sides and options.sides.head_path is not None:
             note("counts are of the softbench that runs, so they are not held for --head-path")
         if options.counts:
-            counts, failed = _counts(crew, cases, choice, torch_of(environment), name)
+            elsewhere = ["--baseline", str(options.baseline)] if options.baseline else []
+            named = [name, *elsewhere]
+            counts, failed = _counts(crew, cases, choice, torch_of(environment), named)
         crew.dismiss()
         if options.update:
             assert counts is not None  # the command line allows no other
@@ -79,7 +81,7 @@ def gate_suite(name: str, options: Options) -> int:
 
 
 def _counts(
-    crew: Crew, cases: Sequence[Case], choice: Choice, torch: str, name: str
+    crew: Crew, cases: Sequence[Case], choice: Choice, torch: str, named: Sequence[str]
 ) -> tuple[checking.Counts, list[Trouble]]:
     """What the cases count here, and what could not be counted."""
     entries, failed = counted(crew, cases, choice.suite)
@@ -88,7 +90,7 @@ def _counts(
         torch=torch,
         entries=entries,
         failed=frozenset(trouble.name for trouble in failed if trouble.name),
-        remedy=f"softbench gate {shlex.quote(name)} --update-baseline",
+        remedy=shlex.join(["softbench", "gate", *named, "--update-baseline"]),
     )
     return counts, failed
 

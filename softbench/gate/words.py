@@ -38,7 +38,7 @@ def _policy(outcome: Outcome) -> str:
 
 NEXT: dict[Verdict, str] = {
     "pass": "",
-    "regression": "Mend it, or take it into the base knowingly.",
+    "regression": "Mend it, or take it into the base knowingly (counts: --update-baseline).",
     "error": "This is no pass: see what could not be compared.",
     "inconclusive": "This is no pass: a slowdown may hide here. Time more pairs, on a quieter "
     "machine.",

@@ -31,11 +31,11 @@ def task_of(case: Case) -> Task:
     """The case's task, loaded, cut to its limits. Raises what its `load` raises."""
     given: dict[str, Any] = case.task or {}
     task = _loaded(given["name"], json.dumps(given["params"], sort_keys=True), case.seed)
-    sets = {
-        name: split.first(min(given[f"{name}_samples"] or len(split), len(split)))
-        for name, split in (("train", task.train), ("test", task.test))
-    }
-    return replace(task, **sets)
+    train, test = (
+        split.first(min(given[limit] or len(split), len(split)))
+        for limit, split in (("train_samples", task.train), ("test_samples", task.test))
+    )
+    return replace(task, train=train, test=test)
 
 
 def seconds(case: Case) -> float:
@@ -61,13 +61,12 @@ def _seconds(case_json: str) -> float:
     case = Case.model_validate_json(case_json)
     task, recipe = task_of(case), recipe_of(case)
     batch = min(recipe.batch_size, len(task.train))
-    few = {
-        name: split.first(min(TRIAL_STEPS * batch, len(split)))
-        for name, split in (("train", task.train), ("test", task.test))
-    }
+    train, test = (
+        split.first(min(TRIAL_STEPS * batch, len(split))) for split in (task.train, task.test)
+    )
     trial = recipe.model_copy(update={"epochs": 2})
-    curve = train_small(build(case).module, replace(task, **few), trial, seed=0)
+    curve = train_small(build(case).module, replace(task, train=train, test=test), trial, seed=0)
     told = curve.epochs[-1]
-    step = told.training.wall_seconds / (len(few["train"]) // batch)
-    sample = told.testing.wall_seconds / len(few["test"])
+    step = told.training.wall_seconds / (len(train) // batch)
+    sample = told.testing.wall_seconds / len(test)
     return recipe.epochs * (step * (len(task.train) // batch) + sample * len(task.test))

@@ -42,10 +42,9 @@ def load(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except IsADirectoryError:
         raise CheckpointError(f"{path}: a folder; a checkpoint in it is {LAST} or {BEST}") from None
-    except pickle.UnpicklingError as error:
+    except pickle.UnpicklingError:  # its words advise to run what is in the file
         raise CheckpointError(
-            f"{path}: holds more than tensors and numbers, or is no checkpoint; it is not loaded "
-            f"({str(error).strip().splitlines()[0]})"
+            f"{path}: holds more than tensors and numbers, or is no checkpoint; it is not loaded"
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: not a checkpoint, or a broken one ({error})") from None

@@ -144,7 +144,10 @@ class Recipe(Value):
             if fnmatch.fnmatchcase(self.model, pattern):
                 return lr
         near = did_you_mean(self.model, base)
-        raise ValueError(f"optimizer.base_lr has nothing for the model {self.model!r}; {near}")
+        raise ValueError(
+            f"optimizer.base_lr has nothing for the model {self.model!r}; {near}, or give one "
+            "number for all: --set optimizer.base_lr=1e-3"
+        )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from softbench.case import Case, Record, Shape
-from softbench.cli import choosing
+from softbench.cli import choosing, folder
 
 
 def record(**changes: Any) -> Record:
@@ -43,7 +43,7 @@ def test_records_of_another_file_are_no_records(
 ) -> None:
     then, now = {"mine.py": "a" * 16}, {"mine.py": ("a" if same else "b") * 16}
     past = [SimpleNamespace(id="i", plugins=then)]
-    monkeypatch.setattr(choosing.results, "invocations", lambda folder: past)
+    monkeypatch.setattr(folder, "invocations", lambda _: past)
     one = record(**changes)
     this: Any = SimpleNamespace(plugins=now)
     found = choosing._of_these_plugins([one], this, Path())

@@ -386,6 +386,9 @@ def test_a_baseline_may_lie_elsewhere(gate: Command, tmp_path: Path) -> None:
     assert gate("--update-baseline", "--baseline", "deep/mine.json")[0] == 0
     assert gate("--baseline", "deep/mine.json")[0] == 0
     assert gate()[0] == 4
+    code, out, _ = gate("--baseline", "none.json")
+    assert code == 4
+    assert "softbench gate given.yaml --baseline none.json --update-baseline" in out
 
 
 def test_json_holds_the_outcome_its_verdict_and_its_code(based: Command, found: Found) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reports.synthetic_records import case, record
+from synthetic_records import case, record
 
 from softbench.case import Record
 from softbench.reports import _accuracy_table, accuracy_vs_cost
