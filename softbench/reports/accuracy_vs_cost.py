@@ -17,6 +17,7 @@ from softbench.case import Record
 from softbench.reports import _accuracy_figure, _accuracy_table, _machine, _models, _sheet, _tables
 from softbench.reports._figure import own_settings
 from softbench.reports._labels import labels
+from softbench.reports._notes import TELLING
 from softbench.reports._trained import Field, fields
 
 RULE = (
@@ -74,6 +75,7 @@ def _setting(field: Field, facts: dict[str, Any]) -> str:
     parts.append(_models.words(field.group.records[0].case.body))
     parts.append(f"N = {fixed['seq_len']:,}")
     parts.append(_machine.device(str(fixed["device"]), facts))
+    parts += [word.replace("-", " ", 1) for word in field.group.words if word.startswith(TELLING)]
     return f"{'; '.join(filter(None, parts))}."
 
 

@@ -24,7 +24,7 @@ OWN = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswi
 
 
 def measured(environment: str, seconds: float) -> list[Record]:
-    """What every report needs: times with their roofs, counts, errors, inverses."""
+    """What every report needs: times with their roofs, counts, errors, inverses, accuracies."""
     there: dict[str, Any] = {"environment": environment}
     params = [{"num_landmarks": 49, "inverse": "newton", "num_newton_iters": n} for n in (1, 9)]
     soft = [case("soft", params=one, inputs="smooth") for one in params]
@@ -37,6 +37,7 @@ def measured(environment: str, seconds: float) -> list[Record]:
             *timed(of, seconds, **there, **reached(1e7, seconds, 1e6)),
             *counted(of, "flops", 10**7, **there, terms={"solver": 9}),
             *counted(of, "peak_memory", 2**20, **there),
+            record(of, "accuracy", [0.8], **there),
         )
     ]
     errors = ("approximation_error", "softmax_error", "inverse_residual", "inverse_error")
