@@ -92,8 +92,8 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def context() -> BaseContext:
-    """Processes that have torch already; where CUDA may be in use, a fork would be of no use."""
-    return multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
+    """Fresh processes: what was forked after any backward pass cannot make one itself."""
+    return multiprocessing.get_context("spawn")
 
 
 def side_by_side(work: Callable[..., None], size: int, folder: Path, *arguments: Any) -> None:
