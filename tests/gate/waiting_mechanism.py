@@ -26,7 +26,7 @@ def waiting(name):
             raise RuntimeError("it fails\\nin two lines")
         if DOES.get(name) == "dies":
             os._exit(3)
-        if DOES.get(name) == "dies later" and len(CALLS) > 25:
+        if DOES.get(name) == "dies later" and len(CALLS) > 12:
             os.kill(os.getpid(), 9)
         if DOES.get(name) == "is elsewhere":
             raise Unsupported("not on this device")
