@@ -34,7 +34,7 @@ QUANTITIES = {
 }
 REPEATED = True
 Recipe = SmallRecipe
-TUNING = "one recipe for all mechanisms of the suite; no setting was searched for any of them"
+TUNING = "one recipe for all mechanisms of the suite; none had settings searched for itself"
 
 __all__ = ["QUANTITIES", "REPEATED", "Recipe", "measure", "seconds"]
 

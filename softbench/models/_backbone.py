@@ -57,13 +57,16 @@ class Backbone(nn.Module):
         self.num_classes, self.in_chans = num_classes, in_chans
         self.num_features = self.head_hidden_size = size.dims[-1]
         self.feature_info = _feature_info(size)
-        making = Making(size, attention, attention_params or {}, backend, image_size, generator)
+        streams = _initial.Streams(generator)
+        making = Making(
+            size, attention, attention_params or {}, backend, image_size, generator, streams
+        )
         self.stages = nn.ModuleList(making.stages(in_chans, drop_path_rate))
         self.norm: nn.Module = nn.LayerNorm(self.num_features, eps=EPS)
         self.head_drop = nn.Dropout(drop_rate)
         self.head: nn.Module = _head(self.num_features, num_classes)
-        _initial.by_fan_in(self, generator)
-        _initial.narrow(self, generator, STD)
+        _initial.by_fan_in(self, streams)
+        _initial.narrow(self, streams, STD)
 
     def forward_features(self, x_BCRS: Tensor) -> Tensor:
         """Tokens [B, 1 + N, C] of the last stage, normed, the class token first."""
@@ -145,7 +148,7 @@ class Backbone(nn.Module):
         self.num_classes = num_classes
         like = self.get_parameter("stages.0.pos_embed")
         self.head = _head(self.num_features, num_classes).to(like)
-        _initial.narrow(self.head, _initial.own_generator(), STD)
+        _initial.narrow(self.head, _initial.Streams(_initial.own_generator()), STD)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Run every block again in the backward pass instead of keeping what is inside it."""

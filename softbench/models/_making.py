@@ -31,6 +31,7 @@ class Making:
     backend: str
     image_size: tuple[int, int]
     generator: torch.Generator
+    streams: _initial.Streams
 
     def stages(self, in_chans: int, drop_path_rate: float) -> Iterator[nn.Module]:
         """The four, in order; the share of dropped paths grows from block to block."""
@@ -48,7 +49,9 @@ class Making:
             for _ in range(self.size.depths[stage])
         ]
         grid = grid_at(stage, self.image_size)
-        return Stage(embed, blocks, self._embedding(grid[0] * grid[1], dim), grid)
+        return Stage(
+            embed, blocks, self._embedding(f"positions {stage}", grid[0] * grid[1], dim), grid
+        )
 
     def _class_stage(self, embed: nn.Module, rates: Iterator[float]) -> ClassStage:
         dim = self.size.dims[3]
@@ -57,8 +60,8 @@ class Making:
             for _ in range(self.size.depths[3])
         ]
         grid = grid_at(3, self.image_size)
-        positions = self._embedding(1 + grid[0] * grid[1], dim)
-        return ClassStage(embed, blocks, positions, grid, self._embedding(1, dim))
+        positions = self._embedding("positions 3", 1 + grid[0] * grid[1], dim)
+        return ClassStage(embed, blocks, positions, grid, self._embedding("class", 1, dim))
 
     def _mechanism(self, stage: int) -> nn.Module:
         shape = shape_at(stage, self.size, self.image_size, batch_size=1)
@@ -76,5 +79,5 @@ class Making:
             generator=self.generator,
         )
 
-    def _embedding(self, tokens: int, dim: int) -> nn.Parameter:
-        return _initial.embedding(1, tokens, dim, std=STD, generator=self.generator)
+    def _embedding(self, name: str, tokens: int, dim: int) -> nn.Parameter:
+        return _initial.embedding(1, tokens, dim, std=STD, generator=self.streams.of(name))

@@ -78,8 +78,9 @@ class Plain(nn.Module):
         self.num_features = self.head_hidden_size = params.dim
         self.pool, self.grad_checkpointing = params.pool, False
         self.embed = _Patches(params) if params.vocabulary is None else _Words(params)
+        streams = _initial.Streams(generator)
         self.pos_embed = _initial.embedding(
-            1, seq_len, params.dim, std=params.pos_std, generator=generator
+            1, seq_len, params.dim, std=params.pos_std, generator=streams.of("pos_embed")
         )
         hidden = int(params.dim * params.mlp_ratio)
         self.blocks = nn.ModuleList(
@@ -89,8 +90,8 @@ class Plain(nn.Module):
         self.norm = nn.LayerNorm(params.dim, eps=EPS)
         self.head_drop = nn.Dropout(drop_rate)
         self.head: nn.Module = _head(params.dim, params.num_classes)
-        _initial.by_fan_in(self, generator)
-        _initial.words(self, generator)
+        _initial.by_fan_in(self, streams)
+        _initial.words(self, streams)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Tokens [B, N, C] after the last norm. ValueError: not as many as there are positions."""
@@ -129,7 +130,7 @@ class Plain(nn.Module):
             )
         self.num_classes = num_classes
         self.head = _head(self.num_features, num_classes).to(self.pos_embed)
-        _initial.by_fan_in(self.head, _initial.own_generator())
+        _initial.by_fan_in(self.head, _initial.Streams(_initial.own_generator()))
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Run every block again in the backward pass instead of keeping what is inside it."""

@@ -22,8 +22,8 @@ from softbench.reports._trained import Field, fields
 
 RULE = (
     "Accuracy: mean over seeds, which all mechanisms share (order of the data, generated samples, "
-    "the generator of first weights). Differences to softmax: seed by seed, Student's t, all "
-    "intervals together at 95 % (Bonferroni). Filled marks differ from softmax beyond doubt, "
+    "first weights of all but the attention). Differences to softmax: seed by seed, Student's t, "
+    "all intervals together at 95 % (Bonferroni). Filled marks differ from softmax beyond doubt, "
     "hollow ones do not."
 )
 STEP = "FLOPs and latency: a training step without its optimiser, over its batch."

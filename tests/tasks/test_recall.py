@@ -1,7 +1,8 @@
 """Every answer stands behind its key; sequences are the same everywhere; baselines are counted.
 
 Mutants seen red: keys drawn with replacement, the key before asked for, train and test from one
-stream, the seed left out, the rarest value for the most frequent.
+stream, the seed left out, the rarest value for the most frequent; joined pairs numbered by value
+first, and room for half of them.
 """
 
 import collections
@@ -15,12 +16,15 @@ from pydantic import ValidationError
 from softbench.tasks import recall
 from softbench.tasks.recall import Params, load
 
-FEW = {"train_size": 50, "test_size": 300}
+FEW: dict[str, Any] = {"train_size": 50, "test_size": 300}
 FREQUENT = "the sequence's most frequent value"
 
 
 def pairs_of(row: list[int], params: Params) -> dict[int, int]:
     """The sequence's keys and values, read without knowing how it was made."""
+    if params.joined:
+        first, values = 1 + params.keys, params.num_values
+        return dict(divmod(token - first, values) for token in row[:-1] if token)
     found: dict[int, int] = {}
     for place in range(0, len(row) - 2, 2):
         key, value = row[place], row[place + 1]
@@ -40,6 +44,8 @@ def pairs_of(row: list[int], params: Params) -> dict[int, int]:
         {"length": 65},
         {"length": 256, "num_pairs": 8},
         {"length": 40, "num_pairs": 5, "num_keys": 9, "num_values": 3},
+        {"length": 9, "joined": True},
+        {"length": 64, "num_pairs": 8, "num_keys": 9, "num_values": 3, "joined": True},
     ],
     ids=str,
 )
@@ -51,7 +57,7 @@ def test_the_answer_stands_behind_the_key_that_is_asked_for(given: dict[str, Any
     for row, label in zip(task.test.inputs.tolist(), task.test.labels.tolist(), strict=True):
         pairs = pairs_of(row, params)
         assert len(pairs) == params.pairs
-        assert pairs[row[-1]] == label
+        assert pairs[row[-1] - 1 if params.joined else row[-1]] == label
         counts = collections.Counter(sorted(pairs.values()))
         right += counts.most_common(1)[0][0] == label
     assert task.baselines[FREQUENT] == pytest.approx(right / len(task.test))
@@ -66,6 +72,14 @@ def test_every_key_place_and_value_is_used() -> None:
     assert set(task.test.labels.tolist()) == set(range(4))
     asked = (keys[:, :9] == task.test.inputs[:, -1:]).nonzero()[:, 1]
     assert set(asked.tolist()) == set(range(9))
+
+
+def test_every_joined_pair_is_a_token_of_its_own() -> None:
+    params = Params(length=9, num_pairs=2, num_keys=3, num_values=4, joined=True, **FEW)
+    tokens = load(params, seed=0).test.inputs
+    assert set(tokens[:, :-1].flatten().tolist()) == {0, *range(4, 16)}
+    assert set(tokens[:, -1].tolist()) == {1, 2, 3}
+    assert params.vocabulary == 16
 
 
 def test_the_seed_draws_all_of_it_and_train_is_not_test() -> None:
@@ -91,6 +105,7 @@ def test_sequences_are_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch
     ("given", "message"),
     [
         ({"length": 64, "num_pairs": 32}, "num_pairs 32 do not fit 64 tokens; take 31 at most"),
+        ({"length": 64, "num_pairs": 64, "joined": True}, "do not fit 64 tokens; take 63 at most"),
         ({"length": 64, "num_keys": 30}, "num_keys 30 are too few for 31 pairs"),
         ({"length": 2}, "greater than or equal to 3"),
     ],
