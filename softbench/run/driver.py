@@ -1,14 +1,12 @@
 """The run itself: repeat by repeat, block by block, a stream of what happened.
 
 The driver computes nothing. It hands out a block, sleeps until the worker answers, and a case
-that takes its worker down costs only itself: a new worker takes the rest of the block. Where a
-suite has several workers side by side, each takes the next block as soon as it is free.
-"""
+that takes its XX"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from softbench import plugins
@@ -56,11 +54,16 @@ class Run:
         """
         if self.total:
             self._store.append_invocation(self._context.invocation.model_dump(mode="json"))
-        taken = iter(self._agenda)
+        if (yield from self._lane(self._crews[0], self._agenda.items(alone=True))):
+            self._crews[0].dismiss()
+        taken = self._agenda.items(alone=False)
         yield from in_turns([self._lane(crew, taken) for crew in self._crews])
 
-    def _lane(self, crew: Crew, taken: Iterator[Item]) -> Iterator[Progress]:
-        """What one crew does: the next of the items that no crew has taken, while there are any."""
+    def _lane(self, crew: Crew, taken: Iterator[Item]) -> Generator[Progress, None, bool]:
+        """What one crew does: the next of the items that no crew has taken, while there are any.
+
+        Returns whether there were any.
+        """
         repeat: int | None = None
         for item in taken:
             if repeat is not None and item.repeat != repeat:
@@ -71,6 +74,7 @@ class Run:
                 self._agenda.done(item)
             else:
                 yield from self._skip(item, crew)
+        return repeat is not None
 
     def _block(self, item: Item, crew: Crew) -> Iterator[Progress]:
         """One block, by as many workers as it takes."""

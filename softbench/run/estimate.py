@@ -55,18 +55,21 @@ class Expected:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of a run: of its cases, of its workers' starts, of all, and what its suite allows."""
+    """Seconds of a run: of its cases, each and by the clock, of its workers' starts, of all.
+
+    allowed: what the suite gives all its cases.
+    """
 
     cases: Mapping[str, float]
+    measuring: float
     workers: float
     total: float
     allowed: float
-    side_by_side: int = 1
 
     @property
     def overruns(self) -> bool:
         """Whether the suite's time will be spent before its cases are measured."""
-        return sum(self.cases.values()) / self.side_by_side > self.allowed
+        return self.measuring > self.allowed
 
 
 def estimate(
@@ -82,21 +85,23 @@ def estimate(
     groups: how many pairs of device and dtype each worker measures rates for.
     """
     cases: dict[str, float] = defaultdict(float)
+    measuring = 0.0
     for item in items:
+        together = 1 if item.alone else suite.workers
         for case_id, metrics in item.todo.items():
-            cases[case_id] += sum(
-                seconds_of(metric, expected.get(case_id), protocol, pace) for metric in metrics
-            )
+            seconds = sum(seconds_of(m, expected.get(case_id), protocol, pace) for m in metrics)
+            cases[case_id] += seconds
+            measuring += seconds / together
     for case_id in expected.keys() & cases.keys():
         cases[case_id] += pace.trace  # its prediction, once
+        measuring += pace.trace / suite.workers
     workers = len({item.repeat for item in items})
     rates = groups * pace.rates * len({item.repeat for item in items if not item.counts})
     starts = workers * pace.start + rates + (pace.first_trace if cases else 0.0)
     allowed = suite.budget.suite_seconds
     drawing = REPORTS_SECONDS * bool(suite.reports)
-    side_by_side = sum(cases.values()) / suite.workers
-    total = starts + min(side_by_side, allowed) + drawing
-    return Estimate(dict(cases), starts, total, allowed, suite.workers)
+    total = starts + min(measuring, allowed) + drawing
+    return Estimate(dict(cases), measuring, starts, total, allowed)
 
 
 def seconds_of(metric: str, case: Expected | None, protocol: Protocol, pace: Pace) -> float:

@@ -3,7 +3,7 @@
 A list is an axis, a scalar is fixed. A suite file is data: reading one never runs code.
 """
 
-from softbench.suite.counting import only_counts
+from softbench.suite.counting import is_clocked, only_counts
 from softbench.suite.expand import expand
 from softbench.suite.gating import Gate
 from softbench.suite.parsing import explain, parse
@@ -19,6 +19,7 @@ __all__ = [
     "explain",
     "find",
     "first_comment",
+    "is_clocked",
     "only_counts",
     "packaged",
     "parse",

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from softbench import plugins
-from softbench.case import CLOCKED, Value
+from softbench.case import Value
 from softbench.plugins import did_you_mean
 from softbench.suite.parsing import explain
 from softbench.suite.reading import SuiteError
@@ -35,7 +35,7 @@ def training(suite: Suite) -> list[str]:
 
 
 def refuse_what_does_not_fit(suite: Suite) -> None:
-    """Raise SuiteError where task, metrics, repeats and workers do not go together."""
+    """Raise SuiteError where task, metrics and repeats do not go together."""
     trained = training(suite)
     if suite.task is None:
         if trained:
@@ -44,12 +44,6 @@ def refuse_what_does_not_fit(suite: Suite) -> None:
         raise SuiteError("task: no metric of the suite trains; add accuracy to metrics")
     else:
         _refuse_beside_a_task(suite, trained[0])
-    clocked = [name for name in suite.metrics if name not in trained and _is_clocked(name)]
-    if suite.workers > 1 and clocked:
-        raise SuiteError(
-            f"workers: {suite.workers} side by side disturb each other's clock, and {clocked[0]} "
-            "is told by one; take workers: 1, or a suite of its own for it"
-        )
 
 
 def resolved(given: Mapping[str, Any], metric: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -119,8 +113,3 @@ def _refuse_beside_a_task(suite: Suite, metric: str) -> None:
         "shape.batch_size" in row for row in suite.zip
     ):
         raise SuiteError("shape.batch_size: with a task, task.batch_size is the size of a batch")
-
-
-def _is_clocked(metric: str) -> bool:
-    units = plugins.load("metrics", metric).QUANTITIES.values()
-    return any(unit in CLOCKED for unit, _ in units)

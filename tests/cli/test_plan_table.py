@@ -130,11 +130,11 @@ def test_the_summary_counts_and_warns() -> None:
     assert "would be skipped" not in said(rows, told)
     assert "do not fit" not in said(plan(suite(), "skipped")[1], told)
     _, rows, _ = plan(suite(), "skipped", fits=False)
-    spent = Estimate({"a": 70.0}, 5.0, 65.0, allowed=60.0)
+    spent = Estimate({"a": 70.0}, 70.0, 5.0, 65.0, allowed=60.0)
     assert "2 do not fit" in said(rows, spent)
     assert "about 65 s in all, of which 5 s to start workers" in said(rows, spent)
     assert "budget of 60 s is less than its cases take (70 s)" in said(rows, spent)
-    assert "nothing is left" in said(rows, Estimate({}, 0.0, 0.0, 60.0))
+    assert "nothing is left" in said(rows, Estimate({}, 0.0, 0.0, 0.0, 60.0))
     _, rows, _ = plan(suite(device="cuda:1"))
     assert "there is no cuda:1 here" in said(rows, None)
 

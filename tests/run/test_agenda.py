@@ -67,7 +67,7 @@ def agenda(*cases: Case, repeats: int = 2, seconds: float = 100) -> Agenda:
 
 def test_counts_come_first_then_every_case_once_before_any_twice(clock: Clock) -> None:
     short, long = make(16), make(32)
-    items = list(agenda(short, long))
+    items = list(agenda(short, long).items())
     assert [(item.counts, item.repeat, *item.todo) for item in items] == [
         (True, 0, short.id),
         (True, 0, long.id),
@@ -77,6 +77,33 @@ def test_counts_come_first_then_every_case_once_before_any_twice(clock: Clock) -
         (False, 1, long.id),
     ]
     assert [set(*item.todo.values()) for item in items[:3]] == [{"flops"}, {"flops"}, {"latency"}]
+
+
+def test_beside_other_workers_what_a_clock_tells_comes_first_and_alone(clock: Clock) -> None:
+    told = suite(metrics=["peak_memory", "latency", "flops"], repeats=1, workers=2)
+    short, long = make(16), make(32)
+    plan = Agenda(items([short, long], told, Ledger([], Budget())), 100, side_by_side=2)
+    alone, together = list(plan.items(alone=True)), list(plan.items(alone=False))
+    assert [(*item.todo, *item.todo.values()) for item in alone] == [
+        (short.id, ["latency"]),
+        (long.id, ["latency"]),
+    ]
+    assert [item.todo[case] for item in together for case in item.todo] == [
+        ["flops"],
+        ["flops"],
+        ["peak_memory"],
+        ["peak_memory"],
+    ]
+    assert plan.total == 6
+
+
+def test_what_is_alone_takes_its_whole_time_and_what_is_together_a_part(clock: Clock) -> None:
+    told = suite(metrics=["peak_memory", "latency"], repeats=1, workers=2)
+    plan = Agenda(items([make(16), make(32)], told, Ledger([], Budget())), 100, side_by_side=2)
+    first = next(plan.items(alone=True))
+    clock.now += 8
+    plan.done(first)
+    assert plan.seconds_left() == 8 + 2 * 8 / 2
 
 
 def test_of_a_length_that_is_predicted_nothing_runs() -> None:
@@ -93,8 +120,8 @@ def test_of_a_length_that_is_predicted_nothing_runs() -> None:
 
 def test_a_block_is_expected_to_take_what_it_took_or_what_the_last_one_did(clock: Clock) -> None:
     plan = agenda(make(16), make(32), make(64), seconds=20)
-    *_, first, second, third = list(plan)[:6]
-    for item in plan:
+    *_, first, second, third = list(plan.items())[:6]
+    for item in plan.items():
         if item.repeat == 0 and item.name in (first.name, second.name):
             clock.now += 2 if item.name == first.name else 8
             plan.done(item)
@@ -104,8 +131,8 @@ def test_a_block_is_expected_to_take_what_it_took_or_what_the_last_one_did(clock
 
 def test_what_was_skipped_took_no_time_to_learn_from(clock: Clock) -> None:
     plan = agenda(make(16), make(32), repeats=1, seconds=5)
-    _, _, first, second = plan
-    for item in plan:
+    _, _, first, second = plan.items()
+    for item in plan.items():
         if item.name == first.name:
             clock.now += 4
             plan.done(item)
@@ -115,7 +142,7 @@ def test_what_was_skipped_took_no_time_to_learn_from(clock: Clock) -> None:
 
 def test_counts_need_no_budget(clock: Clock) -> None:
     plan = agenda(make(16), seconds=-1)
-    assert [plan.affords(item) for item in plan] == [True, False, False]
+    assert [plan.affords(item) for item in plan.items()] == [True, False, False]
 
 
 def test_the_ledger_tells_what_a_family_took() -> None:

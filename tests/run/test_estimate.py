@@ -40,7 +40,7 @@ def suite(**changes: Any) -> Suite:
 
 def told(items: list[Item], *runs: str, groups: int = 1, **changes: Any) -> Estimate:
     """Of items of which these cases would run, a call of each being as quick as can be."""
-    expected = {case: Expected(0.0, 0, {"peak_memory": 0.0}) for case in runs}
+    expected = {case: Expected(0.0, 0, {"peak_memory": 0.0, "latency": 0.0}) for case in runs}
     return estimate(items, expected, groups, suite(**changes), RULES, PACE)
 
 
@@ -84,6 +84,15 @@ def test_the_suite_ends_when_its_time_is_spent() -> None:
     assert found.overruns
     assert found.total == found.workers + 20
     assert not told(items, budget={"suite_seconds": 60}).overruns
+
+
+def test_what_workers_do_side_by_side_takes_its_share_by_the_clock() -> None:
+    items = [counting("a", "b"), Item(0, {"a": ["latency"]}, counts=False, alone=True)]
+    one, two = (told(items, "a", workers=number) for number in (1, 2))
+    alone = one.measuring - 3 * PACE.trace
+    assert alone > 1
+    assert two.measuring == pytest.approx(alone + 3 * PACE.trace / 2)
+    assert two.cases == one.cases
 
 
 def test_reports_are_drawn_where_there_are_any() -> None:

@@ -10,11 +10,12 @@ import pytest
 from run.commands import Bench, gone, wait_until
 from softbench.run.progress import in_turns
 
+TASK = {"name": "digits", "epochs": 60, "batch_size": 64, "test_samples": 32}
 SUITE = {
     "level": "model",
     "shape": {},
     "model": {"name": "vit", "patch_size": 2, "depth": 1, "dim": 16, "num_heads": 2},
-    "task": {"name": "digits", "epochs": 60, "batch_size": 64, "test_samples": 32},
+    "task": TASK,
     "mode": "forward_backward",
     "seed": [0, 1],
     "workers": 2,
@@ -50,3 +51,14 @@ def test_killed_in_a_training_it_goes_on_where_it_stopped(bench: Bench) -> None:
     assert any(r.detail["resumed_at"] for r in accuracies)
     assert list(bench.folder.rglob("unfinished/*.pt")) == []
     assert len(accuracies[0].detail["curve"]) == 60
+
+
+@pytest.mark.slow
+def test_what_a_clock_tells_is_measured_before_any_training(bench: Bench) -> None:
+    task = {**TASK, "epochs": 1}
+    bench.suite(**{**SUITE, "task": task, "metrics": ["accuracy", "latency"]})
+    assert bench.run().wait() == 0
+    metrics = [record.metric for record in bench.records()]
+    assert len(metrics) == 8
+    assert set(metrics[:2]) == {"latency"}
+    assert "latency" not in metrics[2:]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from softbench.case import Case
-from softbench.suite import Suite, SuiteError, expand, parse
+from softbench.suite import Suite, SuiteError, expand, is_clocked, parse
 
 TINY = {"name": "vit", "patch_size": 2, "depth": 1, "dim": 16, "num_heads": 2}
 
@@ -91,7 +91,6 @@ def test_on_cuda_training_is_in_float32_alone() -> None:
         ({"model": {**TINY, "num_classes": 7}}, ["model.num_classes: 7", "has 10", "leave it out"]),
         ({"model": {**TINY, "image_size": 32}}, ["model.image_size: 32", "has 8"]),
         ({"level": "layer", "model": None}, ["task: it goes with level model"]),
-        ({"workers": 2, "metrics": ["accuracy", "latency"]}, ["workers: 2", "latency"]),
         ({"workers": 0}, ["workers: 0"]),
     ],
 )
@@ -103,6 +102,8 @@ def test_what_does_not_go_together_is_refused(
     assert [part for part in fragments if part not in str(refused.value)] == [], refused.value
 
 
-def test_two_workers_count_and_train_but_clock_nothing() -> None:
+def test_several_workers_count_train_and_clock() -> None:
     assert suite(workers=2).workers == 2
-    assert cases(workers=2, metrics=["accuracy", "flops", "predicted_peak_memory", "parameters"])
+    assert cases(workers=2, metrics=["accuracy", "latency", "flops", "parameters"])
+    metrics = ("accuracy", "flops", "latency", "throughput")
+    assert list(filter(is_clocked, metrics)) == ["latency", "throughput"]
