@@ -138,7 +138,8 @@ def fields(records: Sequence[Record]) -> list[Field]:
 
 def _flat(task: Mapping[str, Any] | None) -> dict[str, Any]:
     given = dict(task or {"name": "none"})
-    return {**given, **given.pop("params", {}), **given.pop("recipe", {})}
+    params, recipe = given.pop("params", {}), given.pop("recipe", {})
+    return {**given, **params, **recipe}
 
 
 def _trained(records: Sequence[Record]) -> list[Trained]:
