@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from softbench.attention._grid import image_to_tokens
 from softbench.models import _initial
 from softbench.models._blocks import PreNormBlock
+from softbench.models._plain_features import Features
 
 EPS = 1e-6
 
@@ -40,10 +41,6 @@ class Params(Protocol):
         """Channels of a token."""
 
     @property
-    def mlp_ratio(self) -> float:
-        """An MLP's width over `dim`."""
-
-    @property
     def num_classes(self) -> int:
         """Logits."""
 
@@ -56,7 +53,7 @@ class Params(Protocol):
         """Spread of the position embeddings at first."""
 
 
-class Plain(nn.Module):
+class Plain(Features):
     """Images [B, in_chans, rows, columns] or numbers [B, N] to logits [B, num_classes]."""
 
     def __init__(
@@ -64,6 +61,8 @@ class Plain(nn.Module):
         params: Params,
         attention: Callable[[], nn.Module],
         seq_len: int,
+        grid: tuple[int, int] | None,
+        hidden: int,
         generator: torch.Generator,
         *,
         drop_rate: float = 0.0,
@@ -71,18 +70,19 @@ class Plain(nn.Module):
     ) -> None:
         """attention: makes a layer for each block in turn, drawing from `generator`.
 
+        grid: rows and columns of an image's tokens. hidden: channels inside an MLP.
         drop_rate: before the head; drop_path_rate: of the last block's branches, 0 in the first.
         """
         super().__init__()
         self.num_classes, self.in_chans = params.num_classes, params.in_chans
         self.num_features = self.head_hidden_size = params.dim
         self.pool, self.grad_checkpointing = params.pool, False
+        self.grid, self.feature_info = grid, _feature_info(params)
         self.embed = _Patches(params) if params.vocabulary is None else _Words(params)
         streams = _initial.Streams(generator)
         self.pos_embed = _initial.embedding(
             1, seq_len, params.dim, std=params.pos_std, generator=streams.of("pos_embed")
         )
-        hidden = int(params.dim * params.mlp_ratio)
         self.blocks = nn.ModuleList(
             PreNormBlock(attention(), params.dim, hidden, eps=EPS, drop_path=rate)
             for rate in _initial.rising(drop_path_rate, params.depth)
@@ -95,18 +95,27 @@ class Plain(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Tokens [B, N, C] after the last norm. ValueError: not as many as there are positions."""
+        x_BNC = self.embedded(x)
+        for block in self.blocks:
+            x_BNC = self.through(block, x_BNC)
+        normed_BNC: Tensor = self.norm(x_BNC)
+        return normed_BNC
+
+    def embedded(self, x: Tensor) -> Tensor:
+        """Tokens [B, N, C] in their places, before any block."""
         x_BNC: Tensor = self.embed(x)
         if x_BNC.shape[1] != self.pos_embed.shape[1]:
             raise ValueError(
                 f"{x_BNC.shape[1]} tokens for a model of {self.pos_embed.shape[1]}; "
                 "build it for that many"
             )
-        x_BNC = x_BNC + self.pos_embed
-        for block in self.blocks:
-            again = self.grad_checkpointing and torch.is_grad_enabled()
-            x_BNC = checkpoint(block, x_BNC, use_reentrant=False) if again else block(x_BNC)
-        normed_BNC: Tensor = self.norm(x_BNC)
-        return normed_BNC
+        return x_BNC + self.pos_embed
+
+    def through(self, block: nn.Module, x_BNC: Tensor) -> Tensor:
+        """Tokens [B, N, C] after the block, which runs again in the backward pass if so set."""
+        again = self.grad_checkpointing and torch.is_grad_enabled()
+        out_BNC: Tensor = checkpoint(block, x_BNC, use_reentrant=False) if again else block(x_BNC)
+        return out_BNC
 
     def forward_head(self, x_BNC: Tensor, pre_logits: bool = False) -> Tensor:
         """[B, num_classes] from the pooled tokens, or those themselves, [B, C]."""
@@ -164,3 +173,10 @@ class _Words(nn.Module):
 
 def _head(width: int, num_classes: int) -> nn.Module:
     return nn.Linear(width, num_classes) if num_classes else nn.Identity()
+
+
+def _feature_info(params: Params) -> list[dict[str, Any]]:
+    return [
+        {"num_chs": params.dim, "reduction": params.patch_size, "module": f"blocks.{number}"}
+        for number in range(params.depth)
+    ]

@@ -126,7 +126,7 @@ def _entries() -> dict[str, tuple[Make, dict[str, Any]]]:
             made[f"{attention}_{size}"] = (partial(_pyramid, size, attention), images)
     for attention in plugins.names("attention"):
         made[f"pyramid_{attention}_tiny"] = (partial(_pyramid, "tiny", attention), images)
-        made[f"vit_{attention}"] = (partial(_vit, attention), {})
+        made[f"vit_{attention}"] = (partial(_vit, attention), {**images, "out_indices": 3})
     return made
 
 

@@ -26,6 +26,10 @@ class Params(Value):
     dim: int = Field(default=384, ge=1, le=2**16, description="channels")
     num_heads: int = Field(default=6, ge=1, le=2**10, description="heads; they divide the channels")
     mlp_ratio: float = Field(default=4.0, ge=0.25, le=16, description="an MLP's width over dim")
+    equal_parameters: bool = Field(
+        default=False,
+        description="MLPs as wide as makes the model as large as with softmax and mlp_ratio",
+    )
     num_classes: NumClasses = 1000
     pool: Literal["mean", "last"] = Field(
         default="mean", description="what goes to the head: the mean of all tokens, or the last"

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from softbench import plugins
-from softbench.case import Mode, Shape
-from softbench.models import _counts, _initial
+from softbench.case import Mode, Shape, Unsupported
+from softbench.models import _counts, _equal, _initial
 from softbench.models._plain import Plain
 from softbench.models._stages import gridless
 from softbench.models._vit_params import Params as Params
@@ -58,6 +58,11 @@ def supports(params: Params, mechanism: str, attention_params: Mapping[str, Any]
     where = _where(params, 1)
     settings = _attention(params, mechanism, attention_params)
     reason: str | None = plugins.load("attention", mechanism).supports(where, settings)
+    if reason is None:
+        try:
+            _hidden(params, where, mechanism, settings)
+        except Unsupported as too_many:
+            reason = str(too_many)
     return reason
 
 
@@ -99,7 +104,8 @@ def plain(
     where, settings = _where(params, 1), _attention(params, attention, attention_params)
     mechanism = plugins.load("attention", attention)
     make = partial(mechanism.Attention, where, settings, backend=backend, generator=generator)
-    return Plain(params, make, where.seq_len, generator, **drops)
+    hidden = _hidden(params, where, attention, settings)
+    return Plain(params, make, where.seq_len, where.grid, hidden, generator, **drops)
 
 
 def draw(params: Params, batch_size: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -128,7 +134,7 @@ def flops(
     )
     tokens, dim = batch_size * where.seq_len, params.dim
     taps = 0 if params.vocabulary else params.in_chans * params.patch_size**2
-    hidden = int(dim * params.mlp_ratio)
+    hidden = _hidden(params, where, attention, settings)
     return {
         "patches": _counts.convolution(tokens * dim, taps, mode, of_image=True),
         **{term: params.depth * count for term, count in layer.items()},
@@ -150,6 +156,12 @@ def _attention(params: Params, mechanism: str, given: Mapping[str, Any]) -> Any:
     if params.vocabulary is not None and _need_a_grid(module, at_layer):
         at_layer = {}
     return module.Params(**{**at_layer, **given})
+
+
+def _hidden(params: Params, where: Shape, mechanism: str, settings: Any) -> int:
+    """Channels inside an MLP."""
+    equal = params.equal_parameters
+    return _equal.hidden(params.dim, params.mlp_ratio, where, mechanism, settings, equal=equal)
 
 
 def _need_a_grid(module: ModuleType, defaults: Mapping[str, Any]) -> bool:

@@ -59,6 +59,10 @@ def counted(module: torch.nn.Module, x: Tensor, mode: str) -> int:
     return int(counter.total)
 
 
+def weights(module: torch.nn.Module) -> int:
+    return sum(weight.numel() for weight in module.parameters())
+
+
 @pytest.mark.parametrize("mode", ["forward", "forward_backward"])
 @pytest.mark.parametrize("sizes", [IMAGE, WORDS], ids=["image", "words"])
 @pytest.mark.parametrize("attention", MECHANISMS)
@@ -196,6 +200,38 @@ def test_parameters_are_read_back_as_they_are_written() -> None:
 def test_another_number_of_tokens_is_refused() -> None:
     with pytest.raises(ValueError, match="63 tokens for a model of 64"):
         model(vit.Params(**WORDS), "softmax")(torch.zeros(1, 63, dtype=torch.long))
+
+
+@pytest.mark.parametrize("sizes", [IMAGE, WORDS], ids=["image", "words"])
+@pytest.mark.parametrize("attention", MECHANISMS)
+def test_models_are_made_equally_large(attention: str, sizes: dict[str, Any]) -> None:
+    params = vit.Params(**sizes, equal_parameters=True)
+    wanted = weights(model(vit.Params(**sizes), "softmax"))
+    few: dict[str, Any] = {"projection_length": 4} if attention == "linformer" else {}
+    own = model(params, attention, **few)
+    counts = vit.flops(
+        params,
+        batch_size=2,
+        attention=attention,
+        attention_params=few,
+        backend="eager",
+        mode="forward",
+    )
+    assert counted(own, drawn(params), "forward") == sum(counts.values())
+    a_channel = params.depth * (2 * params.dim + 1)
+    assert abs(weights(own) - wanted) <= a_channel / 2
+    assert own(drawn(params)).shape == (2, params.num_classes)
+
+
+def test_one_that_cannot_be_made_as_small_says_which_width_would_do() -> None:
+    narrow = {**WORDS, "mlp_ratio": 0.5, "equal_parameters": True}
+    given = {"projection_length": 32}
+    refused = vit.supports(vit.Params(**narrow), "linformer", given)
+    assert refused is not None
+    ratio = float(refused.split("an mlp_ratio of ")[1].split()[0])
+    enough, little = ({**narrow, "mlp_ratio": ratio - less} for less in (0, 0.1))
+    assert vit.supports(vit.Params(**enough), "linformer", given) is None
+    assert vit.supports(vit.Params(**little), "linformer", given) is not None
 
 
 def test_what_recipes_ask_of_a_model() -> None:
