@@ -6,7 +6,7 @@ import itertools
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,9 @@ from softbench.cli.gate_command import gate
 from softbench.cli.options import AsJson, PluginFiles, adopt
 from softbench.cli.suite_commands import plan, run
 from softbench.cli.train_command import evaluate, train
+
+# Rooms of files that come with softbench, beside those of plugins.
+FILES: dict[str, Literal["suite", "recipe"]] = {"suites": "suite", "recipes": "recipe"}
 
 app = typer.Typer(
     help="The complexity and efficiency benchmarking suite for attention.",
@@ -55,25 +58,39 @@ app.command()(evaluate)
 @app.command("list")
 def list_room(
     room: Annotated[
-        str, typer.Argument(help="attention, inverse, models, metrics, reports, tasks, suites.")
-    ],
+        str | None,
+        typer.Argument(
+            help="attention, inverse, models, metrics, reports, tasks, suites, recipes.",
+            show_default="all of them",
+        ),
+    ] = None,
     plugin: PluginFiles = [],
     as_json: AsJson = False,
 ) -> None:
     """Print what a room holds, one line each.
 
-    Nothing in softbench's own rooms is imported for it.
+    Without a room, the names in every one. Nothing in softbench's own rooms is imported for it.
     """
-    from softbench import plugins, suite
+    from softbench import plugins
 
     adopt(plugin)
-    rooms = (*plugins.ROOMS, "suites")
+    rooms = (*plugins.ROOMS, *FILES)
+    if room is None:
+        names = {one: list(_held(one)) for one in rooms}
+        _print(names if as_json else {one: ", ".join(names[one]) for one in rooms}, as_json)
+        return
     _refuse_unknown_room(room, rooms)
-    if room == "suites":
-        found = {name: suite.first_comment(path) for name, path in suite.packaged().items()}
-    else:
-        found = {name: _summary(room, name) for name in plugins.names(room)}
-    _print(found, as_json)
+    _print(_held(room), as_json)
+
+
+def _held(room: str) -> dict[str, str]:
+    """What is in a room, by name, with what it says of itself."""
+    from softbench import plugins, suite
+
+    if room in FILES:
+        files = suite.packaged(FILES[room])
+        return {name: suite.first_comment(path) for name, path in files.items()}
+    return {name: _summary(room, name) for name in plugins.names(room)}
 
 
 def _summary(room: str, name: str) -> str:

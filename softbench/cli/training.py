@@ -16,7 +16,7 @@ from softbench.cli.display import note
 from softbench.cli.running import end_as_interrupted
 from softbench.suite import SuiteError, explain, find, read
 from softbench.suite.reading import changed
-from softbench.training import checkpoint, distributed, scoring, session
+from softbench.training import building, checkpoint, distributed, scoring, session
 from softbench.training.distributed import World
 from softbench.training.errors import (
     CheckpointError,
@@ -100,7 +100,11 @@ def _said(error: Exception, world: World | None, code: int) -> int:
 def _recipe(raw: dict[str, Any], where: str) -> Recipe:
     """The recipe in `raw`. SuiteError: an unknown key, with the nearest right one; a bad value."""
     try:
+        if isinstance(raw.get("model"), str):  # before rates are looked up by its name
+            building.refuse_unknown(raw["model"])
         return Recipe.model_validate(raw)
+    except RecipeError as error:
+        raise SuiteError(f"{where}: {error}") from None
     except ValidationError as error:
         raise SuiteError(f"{where}: {explain(error, _beside)}") from None
 

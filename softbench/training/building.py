@@ -28,9 +28,7 @@ NARROW = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 def model_of(recipe: Recipe, num_classes: int) -> nn.Module:
     """The recipe's model by timm's name, its weights drawn from the seed. RecipeError: no such."""
-    known = timm.list_models()
-    if recipe.model not in known:
-        raise RecipeError(f"no model {recipe.model!r}; {_near(recipe.model, known)}")
+    refuse_unknown(recipe.model)
     start_from(seed_of("weights", recipe.seed))
     try:
         made = timm.create_model(recipe.model, num_classes=num_classes, **_sized(recipe))
@@ -40,16 +38,20 @@ def model_of(recipe: Recipe, num_classes: int) -> nn.Module:
     return made
 
 
+def refuse_unknown(model: str) -> None:
+    """RecipeError: timm has no such model, its nearest name."""
+    known = timm.list_models()
+    if model not in known:
+        near = did_you_mean(model, known)
+        told = near if near.startswith("did") else "`timm.list_models()` names them all"
+        raise RecipeError(f"no model {model!r}; {told}")
+
+
 def _sized(recipe: Recipe) -> dict[str, Any]:
     """What a model is made with; the image's size where the model has one that is fixed."""
     config = timm.models.get_pretrained_cfg(recipe.model)
     fixed = config is not None and config.fixed_input_size
     return {**({"img_size": recipe.image_size} if fixed else {}), **recipe.model_kwargs}
-
-
-def _near(name: str, known: list[str]) -> str:
-    near = did_you_mean(name, known)
-    return near if near.startswith("did") else "`timm.list_models()` names them all"
 
 
 def transform_of(recipe: Recipe, model: nn.Module, *, training: bool) -> Any:

@@ -141,7 +141,8 @@ def _folder_of_split(path: Path, split: str, *, itself: bool) -> Path:
 def _no_such(path: Path) -> DataError:
     above = path.parent
     beside = [child.name for child in above.iterdir()] if above.is_dir() else []
-    near = f"; {did_you_mean(path.name, beside)}" if beside and len(beside) < 50 else ""
+    near = did_you_mean(path.name, beside)
+    told = f"; {near}" if near.startswith("did") else ""  # not all that lies beside it
     return DataError(
-        f"{path}: no such {'folder' if not path.exists() else 'folder, but a file'}{near}"
+        f"{path}: no such {'folder' if not path.exists() else 'folder, but a file'}{told}"
     )

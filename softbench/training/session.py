@@ -36,6 +36,7 @@ def train(
     """
     kept = _kept(recipe, out, resume=resume)
     loop = prepared(recipe, path, world)
+    out.mkdir(parents=True, exist_ok=True)
     if kept is not None:
         _refuse_other_data(kept, loop, out)
         loop.parts.restore(kept)
@@ -124,7 +125,6 @@ def _kept(recipe: Recipe, out: Path, *, resume: bool) -> dict[str, Any] | None:
     """The checkpoint to go on from; None to start. CheckpointError: in the way, or another's."""
     last = out / checkpoint.LAST
     if not last.exists():
-        out.mkdir(parents=True, exist_ok=True)
         return None
     if not resume:
         raise CheckpointError(f"{out} holds a training; --resume goes on with it, or take another")

@@ -16,6 +16,7 @@ import pytest
 
 from softbench import plugins, records
 from softbench.cli import main
+from softbench.cli.app import FILES
 from softbench.suite import packaged
 
 SUITE = """# Three lengths of two mechanisms.
@@ -98,9 +99,9 @@ def test_the_version_is_told(command: Command) -> None:
     assert command("--version") == (0, f"{__version__}\n", "")
 
 
-@pytest.mark.parametrize("room", [*plugins.ROOMS, "suites"])
+@pytest.mark.parametrize("room", [*plugins.ROOMS, *FILES])
 def test_a_room_is_listed_for_people_and_for_machines(command: Command, room: str) -> None:
-    names = list(packaged()) if room == "suites" else plugins.names(room)
+    names = list(packaged(FILES[room])) if room in FILES else plugins.names(room)
     code, told, _ = command("list", room)
     assert code == 0
     assert [line.split()[0] for line in told.splitlines()] == names
@@ -108,6 +109,22 @@ def test_a_room_is_listed_for_people_and_for_machines(command: Command, room: st
     code, told, _ = command("list", room, "--json")
     assert code == 0
     assert list(json.loads(told)) == names
+
+
+def test_without_a_room_all_are_listed_by_their_names(command: Command) -> None:
+    code, told, _ = command("list")
+    assert code == 0
+    rooms = dict(line.split(maxsplit=1) for line in told.splitlines())
+    assert list(rooms) == [*plugins.ROOMS, *FILES]
+    assert rooms["attention"].split(", ") == plugins.names("attention")
+    assert json.loads(command("list", "--json")[1])["recipes"] == list(packaged("recipe"))
+
+
+def test_of_a_suite_its_comment_s_first_sentence_is_told(command: Command) -> None:
+    lines = dict(line.split(maxsplit=1) for line in command("list", "suites")[1].splitlines())
+    assert all(line.endswith(".") for line in lines.values())
+    assert lines["pyramid"].endswith("throughput and memory.")
+    assert lines["accuracy"].endswith("five seeds.")
 
 
 def test_a_plugin_file_is_listed_among_its_room(command: Command, tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def test_weights_of_another_making_need_their_models_name(place: Path, command: 
         (("tiny.yaml", "--set", "epochs=0"), "epochs: 0 is refused: input should be greater"),
         (("tiny.yaml", "--set", "batch_size=512"), "4 images do not fill one batch of 512"),
         (("tiny.yaml", "--set", "model=tiny_vit"), "no model 'tiny_vit'"),
+        (("imagenet_soft", "--set", "model=soft_tin"), "'soft_tin'; did you mean 'soft_tiny'?"),
         (("tiny.yaml", "--device", "cuda:7"), "device 'cuda:7' is not here"),
     ],
 )
@@ -122,6 +123,7 @@ def test_what_cannot_be_trained_is_refused_in_a_line(
     assert (code, printed) == (2, "")
     assert said in told
     assert told.count("\n") == 1
+    assert not Path("out").exists()
 
 
 def test_broken_images_are_named(place: Path, command: Command) -> None:
@@ -131,6 +133,9 @@ def test_broken_images_are_named(place: Path, command: Command) -> None:
     assert "1 image cannot be read: a/0.jpg (empty); replace or remove what is broken" in told
     code, _, told = command("train", "tiny.yaml", "--data", "image")
     assert (code, told) == (2, "softbench: image: no such folder; did you mean 'images'?\n")
+    code, _, told = command("train", "tiny.yaml", "--data", "nothing/like/it")
+    assert (code, told) == (2, "softbench: nothing/like/it: no such folder\n")
+    assert not Path("training").exists()
 
 
 def test_a_loss_that_is_no_number_ends_with_4(place: Path, command: Command) -> None:
