@@ -1,8 +1,8 @@
 """Bytes that a CPU convolution takes and gives back inside one operator.
 
 Each kernel is told as a walk of allocations and frees in the order in which the allocator saw them;
-its highest point, without the results, is the workspace. Read off PyTorch 2.11 on a CPU with
-AVX-512, and held against the allocator's events by the tests.
+its highest point, without the results, is the workspace. Read off PyTorch 2.11 on CPUs with AVX-512
+and with AVX2, and held against the allocator's events by the tests.
 
 float32 (bfloat16 and float16 where the CPU has them) go to oneDNN. It copies input and weight into
 layouts whose channels come in blocks as wide as the vector unit (16 with AVX-512, else 8), computes
@@ -13,7 +13,8 @@ more than three columns or higher than the image, which go column by column and 
 Channels that come last need no copies, but copies of the weight (what PyTorch gives its kernels in
 that order on meta tensors lies in the other, which may cost a later operator one copy too many).
 float64 goes to PyTorch's own kernel: group by group, every patch of the image laid out in columns.
-Not known, hence not in it: the scratch of single kernels, up to some 300 KiB.
+Not known, hence not in it: the scratch of single kernels, up to some 300 KiB; with AVX2 that of an
+image of one channel.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def _weight_pass(gradient: Tensor, x: Tensor, weight: Tensor, groups: int) -> Wa
 
 def _by_columns_last(weight: Tensor, groups: int) -> int:
     """Sums apart that a depth-wise weight's gradient is put together from, filters wider than 3."""
-    return (256 if groups > 1 and weight.shape[3] > 3 else 1) * weight.nbytes
+    apart = 256 if _is_avx512() else 64
+    return (apart if groups > 1 and weight.shape[3] > 3 else 1) * weight.nbytes
 
 
 def _in_columns(x: Tensor, weight: Tensor, output: Tensor, groups: int) -> Walk:
@@ -160,5 +162,9 @@ def _by_onednn(x: Tensor) -> bool:
 def _up(channels: int, dtype: torch.dtype) -> int:
     if dtype == torch.float16:
         return channels
-    block = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
+    block = 16 if _is_avx512() else 8
     return -(-channels // block) * block
+
+
+def _is_avx512() -> bool:
+    return torch.backends.cpu.get_cpu_capability() == "AVX512"

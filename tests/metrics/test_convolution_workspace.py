@@ -21,8 +21,8 @@ from softbench.protocol import Protocol
 from softbench.workload import Workload
 
 pytestmark = pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() != "AVX512",
-    reason="oneDNN's layouts were only read off a CPU with AVX-512",
+    torch.backends.cpu.get_cpu_capability() not in ("AVX512", "AVX2"),
+    reason="oneDNN's layouts were only read off CPUs with AVX-512 and AVX2",
 )
 HALF = "bfloat16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
 # What a mechanism's value convolution and its landmarks' are: image, filters, stride, padding.

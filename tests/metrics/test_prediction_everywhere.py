@@ -31,8 +31,8 @@ CONVOLUTIONS = [
 ]
 MODES, LEVELS = ("forward", "forward_backward"), ("operator", "layer")
 known_layouts = pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() != "AVX512",
-    reason="oneDNN's layouts were only read off a CPU with AVX-512",
+    torch.backends.cpu.get_cpu_capability() not in ("AVX512", "AVX2"),
+    reason="oneDNN's layouts were only read off CPUs with AVX-512 and AVX2",
 )
 
 
@@ -85,6 +85,8 @@ def test_bfloat16_convolutions_agree_within_five_percent(mode: str) -> None:
 @known_layouts
 @pytest.mark.parametrize("num_heads", [1, 2, 17])
 def test_heads_that_do_not_fill_a_block_of_channels_agree_too(num_heads: int) -> None:
+    if num_heads == 1 and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        pytest.skip("with AVX2 an image of one channel takes scratch that is not known")
     shape = Shape(seq_len=400, num_heads=num_heads, head_dim=32)
     for mode in MODES:
         case = make("nystromformer", level="layer", mode=mode, shape=shape)
