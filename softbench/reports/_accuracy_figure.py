@@ -40,7 +40,7 @@ def draw(field: Field, notes: Sequence[str]) -> Figure:
     rows = math.ceil(len(panels) / columns)
     page = _page.arrange(rows, columns, _sheet.texts([legend]), notes, UNDER_ROW, 0.95)
     figure = Figure(figsize=(_page.WIDTH, page.height))
-    boxes = [box for row in page.boxes for box in row]
+    boxes = _boxes(page.boxes, len(panels))
     for panel, box in zip(panels, boxes, strict=False):
         axes = figure.add_axes(box)
         if panel == "differences":
@@ -51,6 +51,14 @@ def draw(field: Field, notes: Sequence[str]) -> Figure:
             _cost(axes, shown, panel, against, strokes, field)
     _sheet.furnish(figure, page, [legend], ["test accuracy (%)"] * rows)
     return figure
+
+
+def _boxes(rows: Sequence[Sequence[_page.Box]], panels: int) -> list[_page.Box]:
+    """A box for each panel in turn; the last has what is left of its row."""
+    boxes = [box for row in rows for box in row][:panels]
+    left, bottom, _, height = boxes[-1]
+    right = rows[-1][-1][0] + rows[-1][-1][2]
+    return [*boxes[:-1], (left, bottom, right - left, height)]
 
 
 def _cost(
@@ -73,6 +81,10 @@ def _cost(
         face = {} if known else {"markerfacecolor": "white", "markeredgewidth": 0.9}
         style = {**_marks.mark(strokes[one.series]), **face}
         axes.plot([x], [statistics.fmean(values)], linestyle="none", **style)
+    if field.majority:
+        axes.axhline(
+            100 * field.majority, color=_marks.GREY, linewidth=0.8, linestyle=":", zorder=1
+        )
     sample = " of a sample" if COSTS[quantity][1] else ""
     axes.set_title(f"{quantity_name(quantity)}{sample}")
     axes.margins(y=0.08)
@@ -113,6 +125,8 @@ def _differences(
         face = {} if found.side else {"markerfacecolor": "white", "markeredgewidth": 0.9}
         style = {**_marks.mark(stroke), **face}
         axes.plot([100 * found.mean], [place], linestyle="none", **style)
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, -110), min(high, 110))  # few seeds may tell of more than there is
     axes.set_ylim(len(told) - 0.5, -0.5)
     axes.set_yticks([])
     axes.set_title("Paired difference to softmax")

@@ -8,6 +8,8 @@ from typing import Any
 
 from softbench.case import Case
 
+OF_IMAGES = ("image_size", "patch_size", "in_chans")  # which a model of sequences has no use for
+
 
 def names(cases: Iterable[Case]) -> dict[str, str]:
     """A short and different name for every model among `cases`, by `key`; none has no name."""
@@ -29,7 +31,8 @@ def words(body: Mapping[str, Any] | None) -> str:
     """A model's name and all its parameters that say something; empty for none."""
     if body is None:
         return ""
-    said = [_param(k, v) for k, v in body.items() if k != "name" and v is not None]
+    idle = {"name", *(OF_IMAGES if body.get("vocabulary") else ())}
+    said = [_param(k, v) for k, v in body.items() if k not in idle and v not in (None, False)]
     return " ".join([str(body["name"]), *filter(None, [f"({', '.join(said)})" if said else ""])])
 
 

@@ -58,12 +58,16 @@ class Trained:
 
 @dataclass(frozen=True)
 class Field:
-    """Mechanisms that may be compared; `task` as it stands in their cases, `words` its own name."""
+    """Mechanisms that may be compared; `task` as it stands in their cases, `words` its own name.
+
+    majority: accuracy of always saying the most frequent class, 0 to 1; None where untold.
+    """
 
     group: Group
     task: Mapping[str, Any] | None
     words: str
     trained: tuple[Trained, ...]
+    majority: float | None = None
 
     @property
     def suffix(self) -> str:
@@ -132,8 +136,15 @@ def fields(records: Sequence[Record]) -> list[Field]:
             trained = _trained(part)
             if any(one.accuracy for one in trained):
                 words = name if len(parts) > 1 else ""
-                found.append(Field(group, task, words, tuple(trained)))
+                found.append(Field(group, task, words, tuple(trained), _majority(part)))
     return found
+
+
+def _majority(records: Sequence[Record]) -> float | None:
+    """The mean over the records that tell of it."""
+    told = [record.detail.get("majority") for record in records]
+    known = [share for share in told if share is not None]
+    return statistics.fmean(known) if known else None
 
 
 def _flat(task: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ RULE = (
     "Accuracy: mean over seeds, which all mechanisms share (order of the data, generated samples, "
     "first weights of all but the attention). Differences to softmax: seed by seed, Student's t, "
     "all intervals together at 95 % (Bonferroni). Filled marks differ from softmax beyond doubt, "
-    "hollow ones do not."
+    "hollow ones do not. Dotted: always the most frequent class."
 )
 STEP = "FLOPs and latency: a training step without its optimiser, over its batch."
 

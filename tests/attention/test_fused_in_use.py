@@ -157,9 +157,7 @@ def sized(seq_len: int, mode: str, **changes: Any) -> Case:
 @pytest.mark.parametrize("name", ["soft", "soft_norm"])
 def test_memory_is_as_predicted(name: str, level: str, mode: str) -> None:
     if level == "layer" and torch.backends.cpu.get_cpu_capability() not in ("AVX512", "AVX2"):
-        pytest.skip(
-            "oneDNN's layouts were only read off CPUs with AVX-512 and AVX2"
-        )
+        pytest.skip("oneDNN's layouts were only read off CPUs with AVX-512 and AVX2")
     given = sized(784, mode, level=level).model_copy(update={"attention": name})
     workload = build(given)
     found = peak_memory.measure(workload, Protocol())["peak_memory"].values[0]

@@ -14,7 +14,7 @@ from softbench.case import Record
 from softbench.reports import _accuracy_table, accuracy_vs_cost
 from softbench.reports._trained import fields
 
-TASK = {
+TASK: dict[str, Any] = {
     "name": "recall", "params": {"length": 64}, "recipe": {
         "epochs": 2, "batch_size": 8, "learning_rate": 1e-3,
     }, "train_samples": None, "test_samples": None,
@@ -34,6 +34,7 @@ def trained(attention: str, values: Sequence[float], **changes: Any) -> list[Rec
             "step_peak_memory": 4096,
             "load": [0.5, 2.5],
             "tuning": "none",
+            "majority": 0.1 + seed / 10,
         }
         made += [
             record(one, "accuracy", [value], better="higher", **detail),
@@ -75,6 +76,14 @@ def test_an_unpaired_difference_is_no_win() -> None:
     assert all(found.side == 0 for found in field.against_reference().values())
 
 
+def test_tasks_in_one_folder_are_fields_of_their_own_with_short_names() -> None:
+    more = {**TASK, "recipe": {**TASK["recipe"], "epochs": 4}}
+    found = fields(trained("softmax", BASE) + trained("softmax", BETTER[:1], task=more))
+    assert [field.words for field in found] == ["recall epochs 2", "recall epochs 4"]
+    assert [field.suffix for field in found] == ["_recall-epochs-2", "_recall-epochs-4"]
+    assert [field.majority for field in found] == [pytest.approx(0.2), pytest.approx(0.1)]
+
+
 def test_costs_are_of_a_sample_and_means_over_seeds() -> None:
     told = rows(trained("softmax", BASE))["softmax"]
     assert (told["flops"], told["training_cpu_time"], told["step_peak_memory"]) == (1000, 11, 4096)
@@ -95,7 +104,7 @@ def test_what_was_lost_is_told_with_its_reason() -> None:
 
 
 def test_a_task_is_a_figure_of_its_own(tmp_path: Path) -> None:
-    other = {**TASK, "recipe": {**TASK["recipe"], "epochs": 9}}  # type: ignore[dict-item]
+    other = {**TASK, "recipe": {**TASK["recipe"], "epochs": 9}}
     records = trained("softmax", BASE) + trained("soft", BETTER, task=other)
     files = {path.name for path in accuracy_vs_cost.render(records, tmp_path)}
     with (tmp_path / "accuracy_vs_cost.csv").open(encoding="utf-8") as file:
