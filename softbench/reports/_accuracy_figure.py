@@ -96,7 +96,10 @@ def _lay_across(axes: Axes, values: Sequence[float], unit: str) -> None:
     if high < FLAT * low:
         room = max(MARGIN * (high - low), 0.02 * high)
         axes.set_xlim(low - room, high + room)
-        axes.locator_params(axis="x", nbins=2)
+        if unit == "byte":
+            axes.set_xticks(_binary_ticks(low - room, high + room))
+        else:
+            axes.locator_params(axis="x", nbins=2)
         axes.xaxis.set_major_formatter(lambda value, _: human(value, unit))
         return
     across = _axes.value_span(values, MARGIN)
@@ -104,6 +107,12 @@ def _lay_across(axes: Axes, values: Sequence[float], unit: str) -> None:
     axes.minorticks_off()
     ticks = _axes.few_ticks(across, unit)
     axes.set_xticks(ticks, labels=[_axes.tick_label(tick, unit) for tick in ticks])
+
+
+def _binary_ticks(low: float, high: float) -> list[float]:
+    """Two to four multiples of a power of two, which are round in KiB and MiB."""
+    step = 2.0 ** math.floor(math.log2((high - low) / 2))
+    return [step * count for count in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _differences(
