@@ -34,7 +34,7 @@ QUANTITIES = {
 }
 REPEATED = True
 Recipe = SmallRecipe
-TUNING = "one recipe for all mechanisms of the suite; none had settings searched for itself"
+TUNING = "one recipe for all mechanisms; how it was chosen is told where the suite is"
 
 __all__ = ["QUANTITIES", "REPEATED", "Recipe", "measure", "seconds"]
 

@@ -137,6 +137,8 @@ def _as_long(name: str, tensor: Tensor, model: nn.Module) -> Tensor:
     stage = model.get_submodule(name.rpartition(".")[0]) if name.endswith(".pos_embed") else None
     if not isinstance(stage, Stage | ClassStage) or tensor.ndim != 3:
         return tensor
+    if tensor.shape == stage.pos_embed.shape:  # of its own grid, which may be no square
+        return tensor
     first = 1 if isinstance(stage, ClassStage) else 0
     side = math.isqrt(tensor.shape[1] - first)
     if side**2 + first != tensor.shape[1]:

@@ -11,9 +11,8 @@ from softbench.reports._units import column_unit, human
 from softbench.statistics.paired import Difference
 
 BEATS = (
-    "Beats: mechanisms whose accuracy is lower on the seeds that both have, all pairs together at "
-    "95 % (Bonferroni). Accuracy: mean [lowest, highest seed]. Costs: means over seeds, FLOPs and "
-    "latency of one sample."
+    "Beats: mechanisms whose accuracy is lower by such a difference. Accuracy: mean [lowest, "
+    "highest seed]. Costs: means over seeds, FLOPs and latency of one sample."
 )
 
 

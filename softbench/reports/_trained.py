@@ -94,27 +94,32 @@ class Field:
         """Softmax, the first of its backends; None where it was not trained."""
         return next((t for t in self.trained if _is_reference(t) and t.accuracy), None)
 
+    @property
+    def _pairs(self) -> int:
+        """How many pairs of mechanisms there are to be compared, one at least."""
+        able = sum(1 for one in self.trained if one.accuracy)
+        return max(1, able * (able - 1) // 2)
+
     def against_reference(self) -> dict[Series, Difference]:
-        """own - softmax of every other mechanism; the intervals hold together."""
+        """own - softmax of every other mechanism; the intervals of all pairs hold together."""
         reference = self.reference
         if reference is None:
             return {}
         others = [one for one in self.trained if one.series != reference.series and one.accuracy]
         return {
-            one.series: difference(one.accuracy, reference.accuracy, of=len(others))
+            one.series: difference(one.accuracy, reference.accuracy, of=self._pairs)
             for one in others
         }
 
     def beaten(self) -> dict[Series, list[Series]]:
         """Whom each mechanism beats; the intervals of all pairs hold together."""
         able = [one for one in self.trained if one.accuracy]
-        pairs = max(1, len(able) * (len(able) - 1) // 2)
         return {
             one.series: [
                 other.series
                 for other in able
                 if other.series != one.series
-                and difference(one.accuracy, other.accuracy, of=pairs).side > 0
+                and difference(one.accuracy, other.accuracy, of=self._pairs).side > 0
             ]
             for one in able
         }

@@ -8,6 +8,8 @@ the ids of the records it came from.
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,9 +24,9 @@ from softbench.reports._trained import Field, fields
 
 RULE = (
     "Accuracy: mean over seeds, which all mechanisms share (order of the data, generated samples, "
-    "first weights of all but the attention). Differences to softmax: seed by seed, Student's t, "
-    "all intervals together at 95 % (Bonferroni). Filled marks differ from softmax beyond doubt, "
-    "hollow ones do not. Dotted: always the most frequent class."
+    "first weights of all but the attention). Differences: seed by seed, Student's t, the "
+    "intervals of all pairs of mechanisms together at 95 % (Bonferroni). Filled marks differ from "
+    "softmax beyond doubt, hollow ones do not. Dotted: always the most frequent class."
 )
 STEP = "FLOPs and latency: a training step without its optimiser, over its batch."
 
@@ -44,23 +46,27 @@ def render(records: Sequence[Record], folder: Path) -> list[Path]:
     return [*tables, *(path for one in found for path in _figure(one, folder))]
 
 
-def notes(field: Field, facts: dict[str, Any]) -> list[str]:
-    """The paragraphs at the foot: task and model, machine, statistic, tuning, what is missing."""
-    said = [_setting(field, facts), RULE, STEP, _said_of_trainings(field)]
-    return [" ".join(filter(None, said)), *filter(None, [_lost(field)])]
+def notes(field: Field, facts: dict[str, Any], tuning: str = "") -> list[str]:
+    """The paragraphs at the foot: task and model, machine, statistic, tuning, what is missing.
+
+    tuning: how the suite says that its recipe was chosen; else as the records tell.
+    """
+    said = [_setting(field, facts), RULE, STEP, _said_of_trainings(field, tuning)]
+    told = [_at_majority(field), _parameters_apart(field), _lost(field)]
+    return [" ".join(filter(None, said)), " ".join(filter(None, told))]
 
 
 def _figure(field: Field, folder: Path) -> list[Path]:
     facts = _machine.facts(folder, field.group)
     with own_settings():
-        figure = _accuracy_figure.draw(field, notes(field, facts))
+        figure = _accuracy_figure.draw(field, notes(field, facts, _tuning(folder)))
         return _sheet.write(figure, folder / f"accuracy_vs_cost{field.suffix}")
 
 
 def _section(field: Field, folder: Path) -> _tables.Section:
     facts = _machine.facts(folder, field.group)
     told = ["Accuracy against cost", *field.group.words, *filter(None, [field.words])]
-    said = [*notes(field, facts), _accuracy_table.BEATS]
+    said = [*notes(field, facts, _tuning(folder)), _accuracy_table.BEATS]
     grid, name = _accuracy_table.grid(field), f"accuracy_vs_cost{field.suffix}"
     return _tables.Section(", ".join(told), grid, said, name)
 
@@ -79,17 +85,49 @@ def _setting(field: Field, facts: dict[str, Any]) -> str:
     return f"{'; '.join(filter(None, parts))}."
 
 
-def _said_of_trainings(field: Field) -> str:
-    """Seeds, tuning and load, as the records tell."""
+def _tuning(folder: Path) -> str:
+    """What the suite's first comment, beside the records, says of its recipe."""
+    kept = folder / "suite.yaml"
+    lines = kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else []
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    text = " ".join(line.removeprefix("#").strip() for line in comment)
+    return (
+        " ".join(map(str.strip, found))
+        if (found := re.findall(r"[^.:]*recipe for all[^.]*\.", text))
+        else ""
+    )
+
+
+def _said_of_trainings(field: Field, tuning: str) -> str:
+    """Seeds, tuning and load."""
     seeds = sorted({seed for one in field.trained for seed in one.accuracy})
     details = [r.detail for r in field.group.records if r.metric == "accuracy" and r.status == "ok"]
-    tunings = sorted({d["tuning"] for d in details if "tuning" in d})
+    tunings = (
+        [tuning]
+        if tuning
+        else sorted({f"Tuning: {d['tuning']}." for d in details if "tuning" in d})
+    )
     loads = [load for d in details for load in d.get("load", ())]
     said = [f"Seeds: {', '.join(map(str, seeds))}."]
-    said += [f"Tuning: {tuning}." for tuning in tunings]
+    said += tunings
     if loads:
         said.append(f"Load of the machine meanwhile: {min(loads):.1f} to {max(loads):.1f}.")
     return " ".join(said)
+
+
+def _at_majority(field: Field) -> str:
+    """Who learned next to nothing."""
+    share = field.majority or 0.0
+    names = labels([one.series for one in field.trained])
+    low = [one.series for one in field.trained if one.mean and one.mean < 1.5 * share]
+    told = ", ".join(names[series] for series in low)
+    return f"Next to the most frequent class ({100 * share:.1f} %): {told}." if low else ""
+
+
+def _parameters_apart(field: Field) -> str:
+    counts = [count for one in field.trained if (count := one.cost("parameters"))]
+    apart = counts and max(counts) > 1.01 * min(counts)
+    return "Parameters differ; the model's equal_parameters makes them alike." if apart else ""
 
 
 def _lost(field: Field) -> str:

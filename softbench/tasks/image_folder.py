@@ -32,27 +32,40 @@ class Params(Value):
     """What an image folder lets one choose."""
 
     image_size: Annotated[int, Field(ge=8, le=4096, description="side of an image")] = 224
+    num_classes: Annotated[
+        int | None,
+        Field(ge=1, le=2**20, description="folders of train/, as many as a model's classes"),
+    ] = None
     memory_limit: Annotated[
         int, Field(ge=1, le=2**50, description="bytes that all images together may take")
     ] = 4 * 10**9
 
 
 def model_params(params: Params) -> dict[str, Any]:
-    """The parameters of a model that follow from the task; its classes are known by reading it."""
-    return {"image_size": (params.image_size, params.image_size), "in_chans": 3}
+    """The parameters of a model that follow from the task; its classes where they are stated.
+
+    Else they are known by reading it alone, and the suite gives the model's num_classes itself.
+    """
+    stated = {} if params.num_classes is None else {"num_classes": params.num_classes}
+    return {"image_size": (params.image_size, params.image_size), "in_chans": 3, **stated}
 
 
 def load(params: Params, *, seed: int, data_root: Path | None = None) -> Task:
     """The images of train/ and val/ (the test set); `seed` changes nothing.
 
     FileNotFoundError: no data root, no such folder. ValueError: a class without images, classes
-    that differ, more than `memory_limit`, an image that cannot be decoded.
+    that differ or are not as many as stated, more than `memory_limit`, an image that cannot be
+    decoded.
     """
     if data_root is None:
         raise FileNotFoundError(f"image_folder has no images of its own; {ADVICE}")
     train = _dataset(data_root / "train", None)
     classes = train.reader.class_to_idx
     test = _dataset(data_root / "val", classes)
+    if params.num_classes not in (None, len(classes)):
+        raise ValueError(
+            f"num_classes is {params.num_classes}, but {data_root / 'train'} has {len(classes)}"
+        )
     _within_memory(len(train) + len(test), params)
     return Task(
         name="image_folder",

@@ -64,7 +64,8 @@ def transform_of(recipe: Recipe, model: nn.Module, *, training: bool) -> Any:
         return create_transform(
             **shared,
             interpolation=config["interpolation"],
-            crop_pct=recipe.image_size / recipe.evaluation.resize,
+            # timm rounds size / crop_pct down, which rounding may have left a hair too small.
+            crop_pct=recipe.image_size / recipe.evaluation.resize * (1 - 1e-9),
         )
     try:
         made = create_transform(

@@ -40,9 +40,9 @@ def refuse_unreadable(
 
 
 def faults_of_image(path: Path) -> list[str]:
-    """What is wrong with an image file, as " (reason)"; nothing if its header can be read.
+    """What is wrong with an image file, as " (reason)"; nothing if it can be read.
 
-    A JPEG without its end is decoded whole, as one that was cut off has a header too.
+    What was cut off has a header too: a JPEG that has its end is whole, all else is decoded.
     """
     try:
         with path.open("rb") as file:
@@ -73,7 +73,7 @@ def _faults(file: IO[bytes]) -> list[str]:
         return [" (empty)"]
     try:
         with Image.open(file) as image:
-            if image.format == "JPEG" and not _ends(file, size):
+            if image.format != "JPEG" or not _ends(file, size):
                 image.load()
     except Exception as error:  # Pillow raises what a broken file makes of its parsers
         return [f" ({told(error)})"]

@@ -45,19 +45,27 @@ class Split:
 
 
 def opened(
-    data: Data, path: Path, split: str, world: World, classes: Sequence[str] = (), **hints: Any
+    data: Data,
+    path: Path,
+    split: str,
+    world: World,
+    classes: Sequence[str] = (),
+    *,
+    itself: bool = False,
+    **hints: Any,
 ) -> Split:
     """The split of the data set at `path`, every image of a folder or of shards looked at.
 
-    `classes` are those of the training; `hints` are create_dataset's. DataError: nothing there,
-    images that cannot be read, a class that training has not.
+    `classes` are those of the training; `itself`: `path` may be the split's own folder; `hints`
+    are create_dataset's. DataError: nothing there, images that cannot be read, a class that
+    training has not.
     """
     kind = data.name.partition("/")[0].lower()
     if kind not in ("", "hfds", "hfids", "tfds", "torch", "wds") or data.name == "wds":
         raise DataError(f"no data set {data.name!r}; it is '' (a folder), wds/ or hfds/NAME")
     name, root = data.name, path
     if not kind:
-        root = _folder_of_split(path, split, itself=bool(classes))
+        root = _folder_of_split(path, split, itself=itself)
     elif not path.exists():
         raise _no_such(path)
     elif data.name.lower() == "hfds/":
@@ -123,7 +131,10 @@ def _refuse_other_classes(split: Split, classes: Sequence[str]) -> None:
 
 
 def _folder_of_split(path: Path, split: str, *, itself: bool) -> Path:
-    """`path`/train or what else it may be called. `itself`: `path` may be that folder."""
+    """`path`/train or what else it may be called.
+
+    `itself`: `path` may be that folder, unless it holds any split: then all of them were read.
+    """
     if not path.is_dir():
         raise _no_such(path)
     names = next((names for names in SPLITS if split in names), ())
@@ -131,7 +142,7 @@ def _folder_of_split(path: Path, split: str, *, itself: bool) -> Path:
     for name in candidates:
         if (path / name).is_dir():
             return path / name
-    if itself:
+    if itself and not any((path / name).is_dir() for names in SPLITS for name in names):
         return path
     there = sorted(child.name for child in path.iterdir())
     holds = ", ".join(there[:SHOWN]) + (", …" if there[SHOWN:] else "") or "nothing"

@@ -44,7 +44,7 @@ def scores(
     Raises DataError, RecipeError, and CheckpointError for weights of another model.
     """
     classes = content.get("classes", [])
-    split = opened(recipe.data, path, recipe.data.test_split, world, classes)
+    split = opened(recipe.data, path, recipe.data.test_split, world, classes, itself=True)
     number = content.get("num_classes") or num_classes(split, recipe.data.num_classes)
     for name, weights in weights_in(content).items():
         model = model_of(recipe, number)

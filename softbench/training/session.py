@@ -35,6 +35,7 @@ def train(
     Raises DataError, RecipeError, CheckpointError, Diverged: all in one line.
     """
     kept = _kept(recipe, out, resume=resume)
+    _refuse_if_others_have_another(kept, out, world)
     loop = prepared(recipe, path, world)
     out.mkdir(parents=True, exist_ok=True)
     if kept is not None:
@@ -129,9 +130,22 @@ def _kept(recipe: Recipe, out: Path, *, resume: bool) -> dict[str, Any] | None:
     if not resume:
         raise CheckpointError(f"{out} holds a training; --resume goes on with it, or take another")
     kept = checkpoint.load(last)
+    if absent := [name for name in (*WEIGHTS, "position", "updates") if name not in kept]:
+        raise CheckpointError(f"{last}: is no checkpoint of a training, it lacks {absent[0]}")
     if differing := differences(recipe, kept["recipe"]):
         raise CheckpointError(f"{last}: was trained with another {', '.join(differing)}")
     return kept
+
+
+def _refuse_if_others_have_another(kept: dict[str, Any] | None, out: Path, world: World) -> None:
+    """Processes on several machines read their own disks, and would go on from different places."""
+    places = world.gathered(kept and kept["position"])
+    if any(place != places[0] for place in places):
+        found = ["nothing" if place is None else f"epoch {place['epoch']}" for place in places]
+        raise CheckpointError(
+            f"{out}: processes find different checkpoints ({', '.join(found)}); give one that all "
+            "of them read"
+        )
 
 
 def _refuse_other_data(kept: dict[str, Any], loop: Loop, out: Path) -> None:

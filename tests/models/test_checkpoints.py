@@ -106,6 +106,16 @@ def test_positions_are_resized_to_the_model(released: dict[str, Tensor], tmp_pat
     assert torch.allclose(small(image), whole(image), rtol=1e-3, atol=1e-3)
 
 
+def test_positions_of_the_same_grid_are_as_they_were(tmp_path: Path) -> None:
+    """64x256 pixels have 16x64 tokens, as many as a square of 32."""
+    torch.manual_seed(0)
+    own, other = create(img_size=(64, 256)), create(img_size=(64, 256))
+    path = saved(own.state_dict(), tmp_path / "own.pth")
+    load_released(other, path)
+    for name, tensor in own.state_dict().items():
+        assert torch.equal(other.state_dict()[name], tensor), name
+
+
 def test_a_file_of_another_model_says_which(released: dict[str, Tensor]) -> None:
     with torch.device("meta"):
         tiny, medium = create(), create("soft_medium")

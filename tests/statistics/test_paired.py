@@ -44,6 +44,12 @@ def test_only_shared_seeds_count() -> None:
         ({0: 1.0}, {1: 0.0}, "no shared seed"),
         ({0: 1.0}, {0: 0.0}, "one shared seed"),
         ({0: 1.0, 1: 1.0}, {0: 0.0, 1: 0.0}, "no spread"),
+        # Two samples of 359 each time, which differ by their rounding alone.
+        (
+            {0: 300 / 359, 1: 310 / 359, 2: 333 / 359},
+            {0: 298 / 359, 1: 308 / 359, 2: 331 / 359},
+            "no spread",
+        ),
     ],
 )
 def test_too_little_gives_no_interval_and_no_side(

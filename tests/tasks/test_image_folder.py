@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from softbench.contract import tasks as contract
-from softbench.tasks.image_folder import Params, load
+from softbench.tasks.image_folder import Params, load, model_params
 
 SMALL = Params(image_size=16)
 COLOURS = {"apple": (200, 10, 10), "leaf": (10, 200, 10), "sky": (10, 10, 200)}
@@ -118,3 +118,12 @@ def test_more_than_the_limit_of_memory_is_refused_before_it_is_read(root: Path) 
     message = f"18 images of 16x16 take {needed} bytes, over memory_limit {needed - 1}"
     with pytest.raises(ValueError, match=message):
         load(Params(image_size=16, memory_limit=needed - 1), seed=0, data_root=root)
+
+
+def test_classes_that_are_stated_go_to_the_model_and_must_be_there(root: Path) -> None:
+    stated = SMALL.model_copy(update={"num_classes": 3})
+    assert model_params(stated) == {"image_size": (16, 16), "in_chans": 3, "num_classes": 3}
+    assert "num_classes" not in model_params(SMALL)
+    assert load(stated, seed=0, data_root=root).num_classes == 3
+    with pytest.raises(ValueError, match=r"num_classes is 4, but .*train has 3"):
+        load(SMALL.model_copy(update={"num_classes": 4}), seed=0, data_root=root)

@@ -7,14 +7,16 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
-from training_cases import ALONE, CLASSES, image_folder
+from training_cases import ALONE, CLASSES, image_folder, tiny
 
 from softbench.training.checking import faults_of_image, faults_of_tar
 from softbench.training.data import num_classes, opened
 from softbench.training.errors import DataError
 from softbench.training.recipe import Data
+from softbench.training.session import prepared
 
 
 @pytest.fixture
@@ -35,7 +37,8 @@ def test_a_good_folder_is_opened(folder: Path) -> None:
     test_split = opened(Data(), folder, "validation", ALONE, split.classes)
     assert (len(test_split.images), Path(test_split.where).name) == (7, "val")
     assert num_classes(split, None) == CLASSES
-    assert len(opened(Data(), folder / "val", "validation", ALONE, split.classes).images) == 7
+    own = opened(Data(), folder / "val", "validation", ALONE, split.classes, itself=True)
+    assert len(own.images) == 7
 
 
 def test_broken_images_are_counted_and_named(folder: Path) -> None:
@@ -96,6 +99,32 @@ def test_folders_of_another_shape_are_refused(folder: Path, tmp_path: Path) -> N
     assert "it holds nothing" in refusal(tmp_path / "nothing")
     assert "but a file" in refusal(folder / "train" / "class0" / "000.jpg")
     assert "no data set 'imagenet/'" in refusal(folder, name="imagenet/")
+
+
+@pytest.mark.parametrize("name", [None, "test"])
+def test_training_images_are_never_taken_for_the_test(folder: Path, name: str | None) -> None:
+    """Missing, or by a name that is not looked for, which would leave the folder itself."""
+    if name:
+        (folder / "val").rename(folder / name)
+    else:
+        shutil.rmtree(folder / "val")
+    with pytest.raises(DataError, match="no folder validation or val"):
+        prepared(tiny(), folder, ALONE)
+    classes = opened(Data(), folder, "train", ALONE).classes
+    assert "no folder validation or val" in refusal(
+        folder, "validation", classes=classes, itself=True
+    )
+    assert len(opened(Data(), folder / "train", "validation", ALONE, classes, itself=True).images)
+
+
+def test_what_was_cut_off_is_told_of_every_kind_of_image(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype="uint8")
+    for ending in ("png", "jpg", "bmp", "webp"):
+        path = tmp_path / f"x.{ending}"
+        Image.fromarray(pixels).save(path)
+        assert faults_of_image(path) == []
+        path.write_bytes(path.read_bytes()[:-300])
+        assert faults_of_image(path), ending
 
 
 def test_classes_must_be_those_of_the_training(folder: Path) -> None:

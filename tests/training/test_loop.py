@@ -132,16 +132,24 @@ def test_a_loss_that_ends_is_told_with_its_place(folder: Path, tmp_path: Path) -
     assert said.endswith("at epoch 1, update 1 of 2")
 
 
-def test_weights_that_end_are_not_kept(folder: Path, tmp_path: Path) -> None:
+def test_weights_that_end_are_not_kept(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = tiny(**PLAIN, checkpoint_updates=1)
     events = train(recipe, folder, tmp_path, ALONE)
     next(events)
     before = (tmp_path / "last.pt").read_bytes()
-    loop = started(recipe, folder)
-    with torch.no_grad():
-        next(loop.parts.model.parameters()).view(-1)[0] = float("inf")
-    with pytest.raises(Diverged, match=r"epoch 0, update 0 of 2: a weight is no longer finite"):
-        loop.refuse_broken_weights()
+    own = Loop._update
+
+    def spoiled(loop: Loop, *given: Any) -> float:
+        rate = own(loop, *given)
+        with torch.no_grad():
+            next(loop.parts.model.parameters()).view(-1)[0] = float("inf")
+        return rate
+
+    monkeypatch.setattr(Loop, "_update", spoiled)
+    with pytest.raises(Diverged, match="a weight is no longer finite"):
+        list(events)
     assert (tmp_path / "last.pt").read_bytes() == before
 
 
@@ -151,9 +159,13 @@ def test_what_is_in_the_way_is_not_overwritten(folder: Path, tmp_path: Path) -> 
         finish(tiny(epochs=1), folder, tmp_path)
     with pytest.raises(CheckpointError, match=r"trained with another seed"):
         finish(tiny(epochs=1, seed=1), folder, tmp_path, resume=True)
+    torch.save({"state_dict": {}}, tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match=r"no checkpoint of a training, it lacks arch"):
+        finish(tiny(epochs=1), folder, tmp_path, resume=True)
+    finish(tiny(epochs=1), folder, tmp_path / "again")
     more = image_folder(tmp_path / "more", train_images=24)
     with pytest.raises(CheckpointError, match=r"trained on other data \(2 updates .* here 3"):
-        finish(tiny(epochs=1), more, tmp_path, resume=True)
+        finish(tiny(epochs=1), more, tmp_path / "again", resume=True)
 
 
 @pytest.mark.parametrize(
