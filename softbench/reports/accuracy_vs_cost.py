@@ -91,11 +91,8 @@ def _tuning(folder: Path) -> str:
     lines = kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else []
     comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
     text = " ".join(line.removeprefix("#").strip() for line in comment)
-    return (
-        " ".join(map(str.strip, found))
-        if (found := re.findall(r"[^.:]*recipe for all[^.]*\.", text))
-        else ""
-    )
+    told = re.findall(r"[^.:]*recipe for all[^.]*\.", text)
+    return " ".join(map(str.strip, told))
 
 
 def _said_of_trainings(field: Field, tuning: str) -> str:
