@@ -6,19 +6,17 @@ import itertools
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
 from softbench import __version__
 from softbench.cli.ending import exit_code
 from softbench.cli.gate_command import gate
+from softbench.cli.list_command import list_room, refuse_unknown_room
 from softbench.cli.options import AsJson, PluginFiles, adopt
 from softbench.cli.suite_commands import plan, run
 from softbench.cli.train_command import evaluate, train
-
-# Rooms of files that come with softbench, beside those of plugins.
-FILES: dict[str, Literal["suite", "recipe"]] = {"suites": "suite", "recipes": "recipe"}
 
 app = typer.Typer(
     help="The complexity and efficiency benchmarking suite for attention.",
@@ -53,54 +51,7 @@ app.command()(plan)
 app.command()(gate)
 app.command()(train)
 app.command()(evaluate)
-
-
-@app.command("list")
-def list_room(
-    room: Annotated[
-        str | None,
-        typer.Argument(
-            help="attention, inverse, models, metrics, reports, tasks, suites, recipes.",
-            show_default="all of them",
-        ),
-    ] = None,
-    plugin: PluginFiles = [],
-    as_json: AsJson = False,
-) -> None:
-    """Print what a room holds, one line each.
-
-    Without a room, the names in every one. Nothing in softbench's own rooms is imported for it.
-    """
-    from softbench import plugins
-
-    adopt(plugin)
-    rooms = (*plugins.ROOMS, *FILES)
-    if room is None:
-        names = {one: list(_held(one)) for one in rooms}
-        _print(names if as_json else {one: ", ".join(names[one]) for one in rooms}, as_json)
-        return
-    _refuse_unknown_room(room, rooms)
-    _print(_held(room), as_json)
-
-
-def _held(room: str) -> dict[str, str]:
-    """What is in a room, by name, with what it says of itself."""
-    from softbench import plugins, suite
-
-    if room in FILES:
-        files = suite.packaged(FILES[room])
-        return {name: suite.first_comment(path) for name, path in files.items()}
-    return {name: _summary(room, name) for name in plugins.names(room)}
-
-
-def _summary(room: str, name: str) -> str:
-    """What a plugin says of itself, or why it cannot: one that is broken hides no other."""
-    from softbench import plugins
-
-    try:
-        return plugins.summary(room, name)
-    except plugins.BrokenPluginError as error:
-        return str(error)
+app.command("list")(list_room)
 
 
 @app.command()
@@ -136,7 +87,7 @@ def check(
 
     adopt(plugin)
     room = room or plugins.room_of(name)
-    _refuse_unknown_room(room, tuple(plugins.ROOMS))
+    refuse_unknown_room(room, tuple(plugins.ROOMS))
     problems = contract.problems(room, name)
     for problem in problems:
         print(f"{room} {name}: {problem}")
@@ -187,19 +138,3 @@ def compare(
         for line in lines(found):
             print(line)
     raise typer.Exit(4 if found.refused else 0)
-
-
-def _refuse_unknown_room(room: str, rooms: tuple[str, ...]) -> None:
-    from softbench import plugins
-
-    if room not in rooms:
-        raise plugins.UnknownNameError(f"no room {room!r}; {plugins.did_you_mean(room, rooms)}")
-
-
-def _print(found: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
-        return
-    width = max(map(len, found), default=0)
-    for name, text in found.items():
-        print(f"{name:<{width}}  {text}")

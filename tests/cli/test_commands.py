@@ -16,7 +16,7 @@ import pytest
 
 from softbench import plugins, records
 from softbench.cli import main
-from softbench.cli.app import FILES
+from softbench.cli.list_command import FILES
 from softbench.suite import packaged
 
 SUITE = """# Three lengths of two mechanisms.
