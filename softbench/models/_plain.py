@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from softbench.attention._grid import image_to_tokens
-from softbench.models import _initial
+from softbench.models import _initial, _plain_features
 from softbench.models._blocks import PreNormBlock
-from softbench.models._plain_features import Features
+from softbench.models._plain_embedding import Params, embedding
 
 EPS = 1e-6
 
 
-class Params(Protocol):
-    """What is asked of the model's parameters here."""
-
-    @property
-    def patch_size(self) -> int:
-        """Pixels along a token's side."""
-
-    @property
-    def in_chans(self) -> int:
-        """Channels of an image."""
-
-    @property
-    def vocabulary(self) -> int | None:
-        """Tokens are numbers below it; None for patches."""
-
-    @property
-    def depth(self) -> int:
-        """Blocks."""
-
-    @property
-    def dim(self) -> int:
-        """Channels of a token."""
-
-    @property
-    def num_classes(self) -> int:
-        """Logits."""
-
-    @property
-    def pool(self) -> str:
-        """`mean` of all tokens, or the `last` one."""
-
-    @property
-    def pos_std(self) -> float:
-        """Spread of the position embeddings at first."""
-
-
-class Plain(Features):
+class Plain(nn.Module):
     """Images [B, in_chans, rows, columns] or numbers [B, N] to logits [B, num_classes]."""
 
     def __init__(
@@ -78,7 +41,7 @@ class Plain(Features):
         self.num_features = self.head_hidden_size = params.dim
         self.pool, self.grad_checkpointing = params.pool, False
         self.grid, self.feature_info = grid, _feature_info(params)
-        self.embed = _Patches(params) if params.vocabulary is None else _Words(params)
+        self.embed = embedding(params)
         streams = _initial.Streams(generator)
         self.pos_embed = _initial.embedding(
             1, seq_len, params.dim, std=params.pos_std, generator=streams.of("pos_embed")
@@ -87,7 +50,7 @@ class Plain(Features):
             PreNormBlock(attention(), params.dim, hidden, eps=EPS, drop_path=rate)
             for rate in _initial.rising(drop_path_rate, params.depth)
         )
-        self.norm = nn.LayerNorm(params.dim, eps=EPS)
+        self.norm: nn.Module = nn.LayerNorm(params.dim, eps=EPS)
         self.head_drop = nn.Dropout(drop_rate)
         self.head: nn.Module = _head(params.dim, params.num_classes)
         _initial.by_fan_in(self, streams)
@@ -127,6 +90,38 @@ class Plain(Features):
         """[B, num_classes]."""
         return self.forward_head(self.forward_features(x))
 
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | list[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> Any:
+        """What the blocks `indices` give, images [B, C, rows, columns] or, by output_fmt NLC,
+        tokens [B, N, C]; with it, unless only that is wanted, what `forward_features` gives.
+
+        ValueError: another output_fmt, or images of a sequence, which has no grid.
+        """
+        whole = not (stop_early or intermediates_only)
+        x_BNC, found = _plain_features.intermediates(
+            self, x, indices, norm=norm, whole=whole, output_fmt=output_fmt
+        )
+        return found if intermediates_only or stop_early else (self.norm(x_BNC), found)
+
+    def prune_intermediate_layers(
+        self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Drop what blocks up to the last of `indices` do not need; the indices as they are now."""
+        return _plain_features.prune(
+            self, indices, without_norm=prune_norm, without_head=prune_head
+        )
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """timm's layer groups, for a learning rate by depth: by block, coarse or not."""
+        return _plain_features.layer_groups()
+
     def get_classifier(self) -> nn.Module:
         """The last linear layer; an identity where there are no classes."""
         return self.head
@@ -148,27 +143,6 @@ class Plain(Features):
     def no_weight_decay(self) -> set[str]:
         """The names of what a recipe does not decay, besides biases and norms."""
         return {"pos_embed"}
-
-
-class _Patches(nn.Module):
-    def __init__(self, params: Params) -> None:
-        super().__init__()
-        side = params.patch_size
-        self.proj = nn.Conv2d(params.in_chans, params.dim, kernel_size=side, stride=side)
-
-    def forward(self, x_BCRS: Tensor) -> Tensor:
-        return image_to_tokens(self.proj(x_BCRS))
-
-
-class _Words(nn.Module):
-    def __init__(self, params: Params) -> None:
-        super().__init__()
-        assert params.vocabulary is not None  # else it has patches
-        self.proj = nn.Embedding(params.vocabulary, params.dim)
-
-    def forward(self, x_BN: Tensor) -> Tensor:
-        embedded_BNC: Tensor = self.proj(x_BN)
-        return embedded_BNC
 
 
 def _head(width: int, num_classes: int) -> nn.Module:
