@@ -58,8 +58,10 @@ def learned(found: dict[str, Measurement]) -> list[tuple[float, ...]]:
     return [tuple(v for v in epoch.values() if not isinstance(v, dict)) for epoch in curve]
 
 
-def test_the_same_seed_gives_the_same_curve_and_another_gives_another() -> None:
-    first, again, other = measured(case()), measured(case()), measured(case(seed=1))
+@pytest.mark.parametrize("attention", sorted(MECHANISMS))
+def test_the_same_seed_gives_the_same_curve_and_another_gives_another(attention: str) -> None:
+    first, again = measured(case(attention)), measured(case(attention))
+    other = measured(case(attention, seed=1))
     assert first["accuracy"].values == again["accuracy"].values
     assert learned(first) == learned(again)
     assert learned(first) != learned(other)
@@ -80,10 +82,12 @@ def test_what_is_told_beside_the_accuracy() -> None:
     assert len(found["training_time"].detail["load"]) == 2
 
 
+@pytest.mark.parametrize("attention", sorted(MECHANISMS))
 def test_a_killed_training_goes_on_to_the_same_curve(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attention: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = measured(case(epochs=3))
+    of = case(attention, epochs=3)
+    whole = measured(of)
     trained = Training.epoch
 
     def killed(self: Training, epoch: int) -> Any:
@@ -93,10 +97,10 @@ def test_a_killed_training_goes_on_to_the_same_curve(
 
     monkeypatch.setattr(Training, "epoch", killed)
     with pytest.raises(KeyboardInterrupt):
-        measured(case(epochs=3), tmp_path)
+        measured(of, tmp_path)
     monkeypatch.undo()
-    assert [file.stem for file in tmp_path.iterdir()] == [case(epochs=3).id]
-    rest = measured(case(epochs=3), tmp_path)
+    assert [file.stem for file in tmp_path.iterdir()] == [of.id]
+    rest = measured(of, tmp_path)
     assert rest["accuracy"].detail["resumed_at"] == 2
     assert learned(rest) == learned(whole)
     assert list(tmp_path.iterdir()) == []  # what is measured needs no checkpoint
