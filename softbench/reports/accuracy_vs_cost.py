@@ -26,7 +26,7 @@ RULE = (
     "Accuracy: mean over seeds, which all mechanisms share (order of the data, generated samples, "
     "first weights of all but the attention). Differences: seed by seed, Student's t, the "
     "intervals of all pairs of mechanisms together at 95 % (Bonferroni). Filled marks differ from "
-    "softmax beyond doubt, hollow ones do not. Dotted: always the most frequent class."
+    "softmax beyond doubt, hollow ones may not. Dotted: always the most frequent class."
 )
 STEP = "FLOPs and latency: a training step without its optimiser, over its batch."
 
@@ -76,13 +76,23 @@ def _setting(field: Field, facts: dict[str, Any]) -> str:
     fixed, parts = field.group.fixed, []
     if field.task:
         recipe = field.task["recipe"]
-        parts.append(f"{field.task['name']}, {recipe['epochs']} epochs of batches of "
+        epochs = f"{recipe['epochs']} epoch{'s' * (recipe['epochs'] != 1)}"
+        parts.append(f"{field.task['name']}{_samples(field)}, {epochs} of batches of "
                      f"{recipe['batch_size']}, AdamW at {recipe['learning_rate']:g}")  # fmt: skip
     parts.append(_models.words(field.group.records[0].case.body))
     parts.append(f"N = {fixed['seq_len']:,}")
     parts.append(_machine.device(str(fixed["device"]), facts))
     parts += [word.replace("-", " ", 1) for word in field.group.words if word.startswith(TELLING)]
     return f"{'; '.join(filter(None, parts))}."
+
+
+def _samples(field: Field) -> str:
+    """How many samples were trained on and tested, where the records tell."""
+    details = [r.detail for r in field.group.records if "train_samples" in r.detail]
+    if not details:
+        return ""
+    train, test = (max(d[f"{name}_samples"] for d in details) for name in ("train", "test"))
+    return f" ({train:,} samples to train, {test:,} to test)"
 
 
 def _tuning(folder: Path) -> str:
@@ -124,7 +134,9 @@ def _at_majority(field: Field) -> str:
 def _parameters_apart(field: Field) -> str:
     counts = [count for one in field.trained if (count := one.cost("parameters"))]
     apart = counts and max(counts) > 1.01 * min(counts)
-    return "Parameters differ; the model's equal_parameters makes them alike." if apart else ""
+    body = field.group.records[0].case.body or {}
+    way = "; the model's equal_parameters makes them alike" if "equal_parameters" in body else ""
+    return f"Parameters differ{way}." if apart else ""
 
 
 def _lost(field: Field) -> str:
