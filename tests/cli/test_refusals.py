@@ -108,7 +108,6 @@ def says(message: str, *fragments: str) -> None:
         (["--frob"], ["--frob"]),
         (["run", "good.yaml", "--frsh"], ["--frsh", "--fresh"]),
         (["run"], ["suite"]),
-        (["list"], ["room"]),
         (["report"], ["folder"]),
         (["check"], ["name"]),
         (["export"], ["folder"]),
