@@ -81,7 +81,9 @@ def _cost(
         face = {} if known else {"markerfacecolor": "white", "markeredgewidth": 0.9}
         style = {**_marks.mark(strokes[one.series]), **face}
         axes.plot([x], [statistics.fmean(values)], linestyle="none", **style)
-    if field.majority:
+    every = [100 * value for _, one in placed for value in one.accuracy.values()]
+    # Far below all of them it would only press what differs into a line.
+    if field.majority and min(every) - 100 * field.majority <= max(every) - min(every):
         axes.axhline(
             100 * field.majority, color=_marks.GREY, linewidth=0.8, linestyle=":", zorder=1
         )

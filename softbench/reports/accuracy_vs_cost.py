@@ -26,7 +26,8 @@ RULE = (
     "Accuracy: mean over seeds, which all mechanisms share (order of the data, generated samples, "
     "first weights of all but the attention). Differences: seed by seed, Student's t, the "
     "intervals of all pairs of mechanisms together at 95 % (Bonferroni). Filled marks differ from "
-    "softmax beyond doubt, hollow ones may not. Dotted: always the most frequent class."
+    "softmax beyond doubt, hollow ones may not. Dotted, where near: always the most "
+    "frequent class."
 )
 STEP = "FLOPs and latency: a training step without its optimiser, over its batch."
 
