@@ -15,6 +15,7 @@ import torch
 from timm.utils.metrics import AverageMeter
 from training_cases import ALONE, PLAIN, finish, image_folder, same, tiny, weights
 
+from softbench.training.distributed import World
 from softbench.training.errors import CheckpointError, Diverged, RecipeError
 from softbench.training.loop import Loop
 from softbench.training.position import Ended, Position, Progress
@@ -151,6 +152,16 @@ def test_weights_that_end_are_not_kept(
     with pytest.raises(Diverged, match="a weight is no longer finite"):
         list(events)
     assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_processes_that_find_different_checkpoints_do_not_go_on(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on machines with disks of their own: the other one has none."""
+    finish(tiny(epochs=1), folder, tmp_path)
+    monkeypatch.setattr(World, "gathered", lambda self, value: [value, None])
+    with pytest.raises(CheckpointError, match=r"different checkpoints \(epoch 1, nothing\)"):
+        finish(tiny(epochs=1), folder, tmp_path, resume=True)
 
 
 def test_what_is_in_the_way_is_not_overwritten(folder: Path, tmp_path: Path) -> None:
